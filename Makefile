@@ -1,0 +1,33 @@
+# Every verb of the project. What a verb does stands in scripts/, one file each.
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test fuzz generate lint ci
+
+help: ## Show what there is
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build every program into bin/
+	@scripts/build
+
+run: ## Start the whole suite on this machine, with a sample learning platform and ready-made tokens
+	@scripts/build privacyops
+	@bin/privacyops serve --sample
+
+demo: ## Play the main job against a fresh suite; succeeds only if everything verified
+	@scripts/build privacyops
+	@bin/privacyops demo
+
+test: ## Run the tests of all modules (ARGS="-run Name" goes to go test)
+	@scripts/test $(ARGS)
+
+fuzz: ## Run every fuzz target for a while (FUZZTIME=10s each)
+	@scripts/fuzz
+
+generate: ## Make the Go code and the OpenAPI contract from the protos
+	@scripts/generate
+
+lint: ## Check the Go code, the dependency rules, the protos and the scripts
+	@scripts/lint
+
+ci: ## Everything a change has to pass
+	@.ci/run

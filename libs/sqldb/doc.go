@@ -1,0 +1,36 @@
+// Package sqldb is the one door to a service's database: a small transaction
+// interface that every store is written against once, whatever the engine.
+//
+// # Transactions
+//
+// [DB.Write] runs a function in one write transaction and [DB.Read] runs one on
+// one consistent snapshot. A store never begins, commits or rolls back by itself,
+// so a state change, the jobs it needs ([Tx].Enqueue) and its audit events commit
+// together or not at all. What must happen only once the change is durable (waking
+// a stream, invalidating a cache) is registered with [Tx].AfterCommit.
+//
+// # Portable SQL
+//
+// Queries use $1…$n placeholders, ON CONFLICT, RETURNING, BIGINT and TEXT. Times are
+// BIGINT microseconds since 1970 UTC ([Micros], [Time]), booleans are BIGINT 0 or 1
+// ([Bool], [Truth]), JSON is TEXT. Arguments of type [time.Time] or bool are refused,
+// because each engine stores them in a way of its own.
+//
+// # SQLite
+//
+// WAL mode with synchronous=FULL: a commit that returned survives power loss. One
+// connection writes (BEGIN IMMEDIATE, so that a transaction never fails half way for
+// want of the lock), a small pool reads. Deleted content is overwritten
+// (secure_delete), because an erased identifier must not linger in a free page
+// (GDPR article 17), and [DB.Scrub] empties the write-ahead log, which would otherwise
+// hold the earlier version of a page until it is reused. Files have mode 0600.
+// Several processes may work on one file: SQLite's own file locks order the writers,
+// and [DB.Lock] keeps what must happen once (migrations, an exclusive job runner) apart.
+//
+// # Errors
+//
+// Error texts hold the kind of failure and, where the engine names them, tables,
+// columns and constraints; they never hold an argument or a stored value. Callers
+// classify with [ErrNoRows], [ErrUnavailable], [IsUniqueViolation] and the context's
+// own errors.
+package sqldb

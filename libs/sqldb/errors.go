@@ -1,0 +1,85 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+)
+
+var (
+	// ErrNoRows is the error of Scan when a query returned no row.
+	ErrNoRows = errors.New("no row")
+	// ErrUnavailable is in every error that says that the database cannot serve now:
+	// it is locked by another process, out of space, failing to read or write, or
+	// closed. Nothing was changed, and the same call may succeed later.
+	ErrUnavailable = errors.New("database unavailable")
+	// ErrNested is the error of a transaction inside a transaction; see [DB.Write].
+	ErrNested = errors.New("nested transaction")
+	// ErrLocked is the error of [DB.Lock] when somebody else holds the lock.
+	ErrLocked = errors.New("lock is taken")
+
+	errUnique = errors.New("unique violation")
+)
+
+// IsUniqueViolation reports whether err says that a row with the same unique or
+// primary key exists.
+func IsUniqueViolation(err error) bool { return errors.Is(err, errUnique) }
+
+// failure is an error of an engine, stripped of everything that could be data. The
+// driver's own error is not kept, so that no later wrapping can bring it to light.
+type failure struct {
+	text  string
+	kinds []error
+}
+
+func (f *failure) Error() string { return "sqldb: " + f.text }
+
+// Unwrap gives the sentinels and context errors that classify the failure.
+func (f *failure) Unwrap() []error { return f.kinds }
+
+// generic classifies the errors that database/sql and the context cause, the same for
+// every driver. ok is false for an error of the engine itself.
+func generic(ctx context.Context, err error) (_ error, ok bool) {
+	var known *failure
+	switch {
+	case errors.As(err, &known):
+		return err, true
+	case errors.Is(err, sql.ErrNoRows):
+		return &failure{text: "no row", kinds: []error{ErrNoRows}}, true
+	case ctx.Err() != nil:
+		return &failure{text: ctx.Err().Error(), kinds: []error{ctx.Err()}}, true
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &failure{text: "the database call was cancelled", kinds: cancellation(err)}, true
+	case errors.Is(err, sql.ErrTxDone):
+		return &failure{text: "the transaction has ended"}, true
+	case errors.Is(err, sql.ErrConnDone), strings.HasSuffix(err.Error(), "database is closed"):
+		return &failure{text: "the database is closed", kinds: []error{ErrUnavailable}}, true
+	}
+	return nil, false
+}
+
+func cancellation(err error) []error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return []error{context.DeadlineExceeded}
+	}
+	return []error{context.Canceled}
+}
+
+// scanFailure strips a Scan error of the value that could not be converted; the
+// column and, for NULL, the reason stay.
+func scanFailure(err error) error {
+	const unreadable = "a column does not fit its Go type"
+	text := err.Error()
+	if strings.HasPrefix(text, "sql: expected ") {
+		return &failure{text: strings.TrimPrefix(text, "sql: ")}
+	}
+	column, reason, ok := strings.Cut(strings.TrimPrefix(text, "sql: "), `": `)
+	if !ok || !strings.HasPrefix(column, "Scan error on column index ") {
+		return &failure{text: unreadable}
+	}
+	if strings.HasPrefix(reason, "converting NULL to ") {
+		return &failure{text: column + `": ` + reason}
+	}
+	return &failure{text: column + `": ` + unreadable}
+}

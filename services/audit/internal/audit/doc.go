@@ -1,0 +1,29 @@
+// Package audit holds the rules of the suite's audit log: what an event is, which bytes of it go into the
+// verifiable log, in which order, and when a reader may be given a proof.
+//
+// # One event, one entry
+//
+// The services report an [Event] for every access to personal data and for every administrative act (logging
+// duties L.1 and L.3 of the Danish data processing agreement). Reports arrive at least once; the event's id, made
+// by the reporter, makes them count once. [Recorder] accepts them, stamps them with this service's clock, the
+// log's single time source (L.2), and numbers them without gaps per controller. An accepted event is an [Entry].
+//
+// # The leaf
+//
+// The bytes of an entry in the log are its canonical JSON (RFC 8785), made by [Entry.Leaf] and read back by
+// [ParseLeaf], which takes nothing but what Leaf writes. Every string of an entry is limited to an alphabet that
+// holds identifiers, hashes and numbers but neither spaces nor "@" nor letters beyond ASCII: a name or an e-mail
+// address cannot get in (GDPR art. 5(1)(c)).
+//
+// # Order and crashes
+//
+// A store keeps the accepted entries and a queue of those the log does not have yet. One [Sequencer] takes the
+// queue in order, adds the leaves to the log and notes where they landed. The log is the truth and the store an
+// index of it: after a start and after any failure the sequencer first reads the log from where the index ends
+// and follows it ([Sequencer.Recover]), so that a crash between the two never makes a second entry for one event.
+//
+// # Proof and check
+//
+// [Prover] waits until a signed checkpoint covers an entry and returns its inclusion proof. [Verifier] replays
+// the log and compares it with the index row by row.
+package audit

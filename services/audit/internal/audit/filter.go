@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Filter narrows a search. An empty field lets everything pass; several fields must all fit.
+type Filter struct {
+	// Service that reported.
+	Service string
+	// Action, either whole ("erasure.approve") or, ending in ".*", all verbs of a noun ("erasure.*").
+	Action   string
+	Kind     Kind
+	Outcome  Outcome
+	ActorRef string
+	Resource string
+	TraceID  string
+}
+
+// maxFilterLength bounds the text of a filter.
+const maxFilterLength = 1024
+
+// ErrFilter reports a filter that cannot be read. Its text says what is expected and repeats nothing of the input.
+var ErrFilter = errors.New(`the filter must be comparisons joined by AND, for example: action = "erasure.*" AND outcome = "DENIED"`)
+
+// ParseFilter reads a filter in a small part of the AIP-160 language: comparisons `field = value` joined by AND. The
+// fields are service, action, kind, outcome, actor, resource and trace_id (or traceId), each at most once. A value is a
+// word or stands in double quotes; there are no escapes, as no value that an event may hold needs one.
+func ParseFilter(text string) (Filter, error) {
+	if len(text) > maxFilterLength {
+		return Filter{}, fmt.Errorf("%w (at most %d characters)", ErrFilter, maxFilterLength)
+	}
+	tokens, ok := filterTokens(text)
+	if !ok {
+		return Filter{}, ErrFilter
+	}
+	var f Filter
+	for i := 0; i < len(tokens); i += 4 {
+		if i > 0 && tokens[i-1] != "AND" {
+			return Filter{}, ErrFilter
+		}
+		if len(tokens)-i < 3 || len(tokens)-i == 4 || tokens[i+1] != "=" || tokens[i+2] == "=" {
+			return Filter{}, ErrFilter
+		}
+		if err := f.set(tokens[i], strings.Trim(tokens[i+2], `"`)); err != nil {
+			return Filter{}, err
+		}
+	}
+	return f, nil
+}
+
+func (f *Filter) set(field, value string) error {
+	fields := map[string]struct {
+		target *string
+		valid  func(string) bool
+	}{
+		"service":  {&f.Service, servicePattern.MatchString},
+		"action":   {&f.Action, validActionFilter},
+		"kind":     {(*string)(&f.Kind), func(s string) bool { return Kind(s).Valid() }},
+		"outcome":  {(*string)(&f.Outcome), func(s string) bool { return Outcome(s).Valid() }},
+		"actor":    {&f.ActorRef, refPattern.MatchString},
+		"resource": {&f.Resource, resourcePattern.MatchString},
+		"trace_id": {&f.TraceID, validTraceID},
+		"traceId":  {&f.TraceID, validTraceID},
+	}
+	t, known := fields[field]
+	switch {
+	case !known:
+		return fmt.Errorf("%w (the fields are service, action, kind, outcome, actor, resource and trace_id)", ErrFilter)
+	case *t.target != "":
+		return fmt.Errorf("%w (a field may be compared once)", ErrFilter)
+	case value == "" || !t.valid(value):
+		return fmt.Errorf("%w (a value of %s has another form)", ErrFilter, field)
+	}
+	*t.target = value
+	return nil
+}
+
+// ActionMatch returns the action to compare with, and whether only its beginning is compared.
+func (f Filter) ActionMatch() (action string, prefix bool) { return strings.CutSuffix(f.Action, "*") }
+
+func validActionFilter(s string) bool {
+	if noun, ok := strings.CutSuffix(s, ".*"); ok {
+		return actionPattern.MatchString(noun + ".x")
+	}
+	return actionPattern.MatchString(s)
+}
+
+func validTraceID(s string) bool { return tracePattern.MatchString("00-" + s + "-0000000000000000-00") }
+
+// filterTokens splits a filter into words, quoted values (with their quotes) and equal signs. A quoted value never
+// counts as a word, so `"AND"` does not join.
+func filterTokens(text string) ([]string, bool) {
+	var tokens []string
+	for text = strings.TrimLeft(text, " "); text != ""; text = strings.TrimLeft(text, " ") {
+		n := 0
+		switch {
+		case text[0] == '=':
+			n = 1
+		case text[0] == '"':
+			end := strings.IndexByte(text[1:], '"')
+			if end < 0 {
+				return nil, false
+			}
+			n = end + 2
+		default:
+			if n = strings.IndexAny(text, ` ="`); n < 0 {
+				n = len(text)
+			}
+		}
+		tokens, text = append(tokens, text[:n]), text[n:]
+	}
+	return tokens, true
+}

@@ -1,0 +1,162 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gowebpki/jcs"
+)
+
+// leafSchema opens every leaf, so that its bytes mean nothing else and a later form can be told apart.
+const leafSchema = "privacyops.audit.entry.v1"
+
+// timeLayout writes a time in UTC with exactly six decimals: one time, one text.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
+// maxSequence is the largest number that JSON numbers hold exactly (RFC 8785 section 3.2.2.3).
+const maxSequence = 1<<53 - 1
+
+// ErrLeaf reports bytes that are not a leaf of this log.
+var ErrLeaf = errors.New("audit: not a leaf")
+
+// leaf is the JSON form of an entry. A field that is empty is left out.
+type leaf struct {
+	Schema             string            `json:"schema"`
+	ID                 EventID           `json:"id"`
+	Controller         ControllerID      `json:"controller,omitempty"`
+	ControllerSequence uint64            `json:"controllerSequence,omitempty"`
+	Service            string            `json:"service"`
+	Actor              leafActor         `json:"actor"`
+	Action             string            `json:"action"`
+	Kind               Kind              `json:"kind"`
+	Resource           string            `json:"resource,omitempty"`
+	SubjectRefs        []SubjectRef      `json:"subjectRefs,omitempty"`
+	Outcome            Outcome           `json:"outcome"`
+	Reason             string            `json:"reason,omitempty"`
+	TraceParent        string            `json:"traceParent,omitempty"`
+	OccurredTime       string            `json:"occurredTime"`
+	ReceivedTime       string            `json:"receivedTime,omitempty"`
+	Detail             map[string]string `json:"detail,omitempty"`
+	BeforeDigest       string            `json:"beforeDigest,omitempty"`
+	AfterDigest        string            `json:"afterDigest,omitempty"`
+}
+
+type leafActor struct {
+	Kind       ActorKind `json:"kind"`
+	Ref        string    `json:"ref"`
+	Roles      []string  `json:"roles,omitempty"`
+	OnBehalfOf string    `json:"onBehalfOf,omitempty"`
+}
+
+// Leaf returns the bytes of the entry in the log: its canonical JSON (RFC 8785). It refuses an entry that breaks
+// the rules of [Event.Validate], has no time of receipt or no number, or is longer than MaxLeafBytes.
+func (e Entry) Leaf() ([]byte, error) {
+	if err := e.validate(); err != nil {
+		return nil, err
+	}
+	l := eventLeaf(e.Event)
+	l.ControllerSequence = e.ControllerSequence
+	l.ReceivedTime = e.ReceivedTime.UTC().Format(timeLayout)
+	raw, err := l.canonical()
+	if err == nil && len(raw) > MaxLeafBytes {
+		return nil, &FieldError{"event", fmt.Sprintf("must be at most %d bytes as JSON", MaxLeafBytes)}
+	}
+	return raw, err
+}
+
+// Digest returns the SHA-256 digest of what the reporter said, without what this service adds. Two reports with the
+// same id are the same event exactly when their digests are equal.
+func (e Event) Digest() ([sha256.Size]byte, error) {
+	raw, err := eventLeaf(e).canonical()
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(raw), nil
+}
+
+// ParseLeaf reads a leaf. It takes exactly the bytes that [Entry.Leaf] writes and nothing else: unknown or repeated
+// members, another order, other white space and other spellings of a value are refused with ErrLeaf.
+func ParseLeaf(raw []byte) (Entry, error) {
+	if len(raw) > MaxLeafBytes {
+		return Entry{}, fmt.Errorf("%w: too long", ErrLeaf)
+	}
+	var l leaf
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return Entry{}, fmt.Errorf("%w: no JSON object of the known members", ErrLeaf)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || l.Schema != leafSchema {
+		return Entry{}, fmt.Errorf("%w: trailing bytes or another schema", ErrLeaf)
+	}
+	e, err := l.entry()
+	if err != nil {
+		return Entry{}, err
+	}
+	again, err := e.Leaf()
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", ErrLeaf, err)
+	}
+	if !bytes.Equal(raw, again) {
+		return Entry{}, fmt.Errorf("%w: not in canonical form", ErrLeaf)
+	}
+	return e, nil
+}
+
+func (e Entry) validate() error {
+	switch {
+	case !validTime(e.ReceivedTime):
+		return &FieldError{"received_time", "must be set, to a year from 2000 to 9999"}
+	case e.ControllerSequence == 0 || e.ControllerSequence > maxSequence:
+		return &FieldError{"controller_sequence", "must be from 1 to 2^53-1"}
+	}
+	return e.Event.Validate()
+}
+
+func eventLeaf(e Event) leaf {
+	return leaf{
+		Schema: leafSchema, ID: e.ID, Controller: e.Controller, Service: e.Service,
+		Actor:  leafActor{e.Actor.Kind, e.Actor.Ref, e.Actor.Roles, e.Actor.OnBehalfOf},
+		Action: e.Action, Kind: e.Kind, Resource: e.Resource, SubjectRefs: e.SubjectRefs,
+		Outcome: e.Outcome, Reason: e.Reason, TraceParent: e.TraceParent,
+		OccurredTime: e.OccurredTime.UTC().Format(timeLayout),
+		Detail:       e.Detail, BeforeDigest: e.BeforeDigest, AfterDigest: e.AfterDigest,
+	}
+}
+
+func (l leaf) canonical() ([]byte, error) {
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("audit: encoding a leaf: %w", err)
+	}
+	if raw, err = jcs.Transform(raw); err != nil {
+		return nil, fmt.Errorf("audit: canonical form of a leaf: %w", err)
+	}
+	return raw, nil
+}
+
+func (l leaf) entry() (Entry, error) {
+	occurred, err := time.Parse(timeLayout, l.OccurredTime)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: occurredTime", ErrLeaf)
+	}
+	received, err := time.Parse(timeLayout, l.ReceivedTime)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: receivedTime", ErrLeaf)
+	}
+	return Entry{
+		Event: Event{
+			ID: l.ID, Controller: l.Controller, Service: l.Service,
+			Actor:  Actor{l.Actor.Kind, l.Actor.Ref, l.Actor.Roles, l.Actor.OnBehalfOf},
+			Action: l.Action, Kind: l.Kind, Resource: l.Resource, SubjectRefs: l.SubjectRefs,
+			Outcome: l.Outcome, Reason: l.Reason, TraceParent: l.TraceParent, OccurredTime: occurred,
+			Detail: l.Detail, BeforeDigest: l.BeforeDigest, AfterDigest: l.AfterDigest,
+		},
+		ReceivedTime: received, ControllerSequence: l.ControllerSequence,
+	}, nil
+}

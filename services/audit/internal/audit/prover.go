@@ -1,0 +1,72 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotYet reports that an entry is accepted but was not covered by a checkpoint within the time given.
+var ErrNotYet = errors.New("audit: the entry is not covered by a checkpoint yet")
+
+// Proof shows that an entry is in the log.
+type Proof struct {
+	// Leaf is the entry's bytes in the log; its hash, SHA-256 of a zero byte and the leaf, is where the proof starts.
+	Leaf []byte
+	Inclusion
+}
+
+// Prover gives proofs.
+type Prover struct {
+	index Index
+	log   Published
+	wait  time.Duration
+	poll  time.Duration
+}
+
+// NewProver returns a prover that waits for a checkpoint at most for `wait`, looking for it every `poll`.
+func NewProver(index Index, log Published, wait, poll time.Duration) *Prover {
+	return &Prover{index: index, log: log, wait: wait, poll: poll}
+}
+
+// Proof proves that a controller's entry is in the log. If the entry is new, it waits until a checkpoint covers it; it
+// fails with ErrNotYet when that takes too long, and with ErrNotFound when the controller has no such entry.
+func (p *Prover) Proof(ctx context.Context, controller ControllerID, id EventID) (Proof, error) {
+	deadline := time.NewTimer(p.wait)
+	defer deadline.Stop()
+	for {
+		proof, err := p.try(ctx, controller, id)
+		if !errors.Is(err, ErrNotYet) {
+			return proof, err
+		}
+		tick := time.NewTimer(p.poll)
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tick.Stop()
+			return Proof{}, err
+		case <-ctx.Done():
+			tick.Stop()
+			return Proof{}, ctx.Err()
+		}
+	}
+}
+
+func (p *Prover) try(ctx context.Context, controller ControllerID, id EventID) (Proof, error) {
+	r, err := p.index.Get(ctx, controller, id)
+	if err != nil {
+		return Proof{}, err
+	}
+	if !r.Placed {
+		return Proof{}, ErrNotYet
+	}
+	inclusion, err := p.log.Inclusion(ctx, r.Index)
+	if errors.Is(err, ErrNotFound) {
+		return Proof{}, ErrNotYet
+	}
+	if err != nil {
+		return Proof{}, fmt.Errorf("audit: proving index %d: %w", r.Index, err)
+	}
+	return Proof{Leaf: r.Leaf, Inclusion: inclusion}, nil
+}
