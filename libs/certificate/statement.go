@@ -19,7 +19,7 @@ const clockSkew = time.Minute
 //
 // Erased + anonymised + kept may exceed located: a system can write more between locating and erasing.
 func (s Statement) Validate() error {
-	for _, check := range []func() error{s.checkIdentity, s.checkTimes, s.checkSystems, s.checkResiduals, s.checkVerdict, s.checkLimits} {
+	for _, check := range []func() error{s.checkIdentity, s.checkSystems, s.checkTimes, s.checkResiduals, s.checkVerdict, s.checkLimits} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -47,8 +47,8 @@ func (s Statement) checkTimes() error {
 	if s.RequestedTime.IsZero() || s.VerifiedTime.IsZero() || s.IssuedTime.IsZero() {
 		return fmt.Errorf("requestedTime, verifiedTime and issuedTime are required")
 	}
-	if s.StartedTime.IsZero() && s.total().handled() > 0 {
-		return fmt.Errorf("startedTime is missing though something was done")
+	if t := s.total(); s.StartedTime.IsZero() && t.Erased+t.Anonymised > 0 {
+		return fmt.Errorf("startedTime is missing though something was erased")
 	}
 	start := s.StartedTime
 	if start.IsZero() {

@@ -26,35 +26,37 @@ var (
 // primary key exists.
 func IsUniqueViolation(err error) bool { return errors.Is(err, errUnique) }
 
-// failure is an error of an engine, stripped of everything that could be data. The
-// driver's own error is not kept, so that no later wrapping can bring it to light.
-type failure struct {
+// Error is an error of an engine, stripped of everything that could be data: its text
+// is safe to log and to store. The driver's own error is not kept, so that no later
+// wrapping can bring it to light.
+type Error struct {
 	text  string
 	kinds []error
 }
 
-func (f *failure) Error() string { return "sqldb: " + f.text }
+// Error returns the text without any argument or stored value.
+func (e *Error) Error() string { return "sqldb: " + e.text }
 
-// Unwrap gives the sentinels and context errors that classify the failure.
-func (f *failure) Unwrap() []error { return f.kinds }
+// Unwrap returns the sentinels and context errors that classify the error.
+func (e *Error) Unwrap() []error { return e.kinds }
 
 // generic classifies the errors that database/sql and the context cause, the same for
 // every driver. ok is false for an error of the engine itself.
 func generic(ctx context.Context, err error) (_ error, ok bool) {
-	var known *failure
+	var known *Error
 	switch {
 	case errors.As(err, &known):
 		return err, true
 	case errors.Is(err, sql.ErrNoRows):
-		return &failure{text: "no row", kinds: []error{ErrNoRows}}, true
+		return &Error{text: "no row", kinds: []error{ErrNoRows}}, true
 	case ctx.Err() != nil:
-		return &failure{text: ctx.Err().Error(), kinds: []error{ctx.Err()}}, true
+		return &Error{text: ctx.Err().Error(), kinds: []error{ctx.Err()}}, true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &failure{text: "the database call was cancelled", kinds: cancellation(err)}, true
+		return &Error{text: "the database call was cancelled", kinds: cancellation(err)}, true
 	case errors.Is(err, sql.ErrTxDone):
-		return &failure{text: "the transaction has ended"}, true
+		return &Error{text: "the transaction has ended"}, true
 	case errors.Is(err, sql.ErrConnDone), strings.HasSuffix(err.Error(), "database is closed"):
-		return &failure{text: "the database is closed", kinds: []error{ErrUnavailable}}, true
+		return &Error{text: "the database is closed", kinds: []error{ErrUnavailable}}, true
 	}
 	return nil, false
 }
@@ -72,14 +74,14 @@ func scanFailure(err error) error {
 	const unreadable = "a column does not fit its Go type"
 	text := err.Error()
 	if strings.HasPrefix(text, "sql: expected ") {
-		return &failure{text: strings.TrimPrefix(text, "sql: ")}
+		return &Error{text: strings.TrimPrefix(text, "sql: ")}
 	}
 	column, reason, ok := strings.Cut(strings.TrimPrefix(text, "sql: "), `": `)
 	if !ok || !strings.HasPrefix(column, "Scan error on column index ") {
-		return &failure{text: unreadable}
+		return &Error{text: unreadable}
 	}
 	if strings.HasPrefix(reason, "converting NULL to ") {
-		return &failure{text: column + `": ` + reason}
+		return &Error{text: column + `": ` + reason}
 	}
-	return &failure{text: column + `": ` + unreadable}
+	return &Error{text: column + `": ` + unreadable}
 }

@@ -95,8 +95,6 @@ type Config struct {
 	// BusyTimeout is how long to wait for another process that holds the database
 	// before giving up with [ErrUnavailable]. Default 5 s.
 	BusyTimeout time.Duration
-	// Clock decides whether a job's RunAt has come. Default is the wall clock.
-	Clock func() time.Time
 	// Logger receives what the job table's own machinery has to say while it
 	// migrates and inserts. Default: nothing is logged.
 	Logger *slog.Logger
@@ -159,9 +157,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BusyTimeout <= 0 {
 		c.BusyTimeout = 5 * time.Second
-	}
-	if c.Clock == nil {
-		c.Clock = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -228,7 +223,7 @@ func (db *DB) Close() error {
 
 func (db *DB) usable() error {
 	if db.closed.Load() {
-		return &failure{text: "the database is closed", kinds: []error{ErrUnavailable}}
+		return &Error{text: "the database is closed", kinds: []error{ErrUnavailable}}
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (b *sqliteBackend) session(ctx context.Context, pool *sql.DB) (session, err
 	if err != nil {
 		return nil, sqliteFailure(ctx, err)
 	}
-	return &sqliteSession{ctx: ctx, tx: tx, insert: b.insert, clock: b.cfg.Clock}, nil
+	return &sqliteSession{ctx: ctx, tx: tx, insert: b.insert}, nil
 }
 
 func (b *sqliteBackend) wake() { b.driver.wakeups.broadcast() }
@@ -147,7 +147,7 @@ func (b *sqliteBackend) scrub(ctx context.Context) error {
 		return sqliteFailure(ctx, err)
 	}
 	if busy != 0 {
-		return &failure{text: "an open snapshot keeps the write-ahead log", kinds: []error{ErrUnavailable}}
+		return &Error{text: "an open snapshot keeps the write-ahead log", kinds: []error{ErrUnavailable}}
 	}
 	return nil
 }

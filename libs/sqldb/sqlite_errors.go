@@ -20,9 +20,9 @@ func sqliteFailure(ctx context.Context, err error) error {
 	}
 	var native *sqlite.Error
 	if !errors.As(err, &native) {
-		return &failure{text: "the database driver refused the call"}
+		return &Error{text: "the database driver refused the call"}
 	}
-	return &failure{text: sqliteText(native), kinds: sqliteKinds(native.Code())}
+	return &Error{text: sqliteText(native), kinds: sqliteKinds(native.Code())}
 }
 
 func sqliteKinds(code int) []error {

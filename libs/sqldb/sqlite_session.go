@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
 
 	"github.com/riverqueue/river"
 )
@@ -14,7 +13,6 @@ type sqliteSession struct {
 	ctx    context.Context // of the whole transaction: its end rolls back
 	tx     *sql.Tx
 	insert *river.Client[*sql.Tx]
-	clock  func() time.Time
 }
 
 // prepare checks the arguments and rewrites the query's placeholders.
@@ -63,7 +61,7 @@ func (s *sqliteSession) QueryRow(ctx context.Context, query string, args ...any)
 }
 
 func (s *sqliteSession) enqueue(ctx context.Context, job Job) error {
-	args, opts, err := insertion(ctx, job, s.clock())
+	args, opts, err := insertion(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -112,7 +110,7 @@ func (r singleRow) Scan(dest ...any) (err error) {
 		if err := r.rows.Err(); err != nil {
 			return err
 		}
-		return &failure{text: "no row", kinds: []error{ErrNoRows}}
+		return &Error{text: "no row", kinds: []error{ErrNoRows}}
 	}
 	return r.rows.Scan(dest...)
 }

@@ -1,0 +1,95 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/privacyops/privacyops/libs/jobs"
+	"github.com/privacyops/privacyops/libs/sqldb"
+)
+
+// crash leaves the only job as a process does that was killed while it worked.
+func crash(t *testing.T, db *sqldb.DB, attempt int) {
+	t.Helper()
+	err := db.Write(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE river_job SET state = 'running', attempt = $1, attempted_at = CURRENT_TIMESTAMP`, attempt)
+		if n != 1 {
+			t.Errorf("%d jobs, want 1", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestExclusiveRunnerTakesOverAtOnce(t *testing.T) {
+	t.Parallel()
+	db := openNew(t)
+	enqueue(t, db, sqldb.Job{Kind: "greet"})
+	crash(t, db, 1)
+	seen := make(chan jobs.Job, 1)
+	start(t, db, jobs.Config{Exclusive: true, Handlers: map[string]jobs.Handler{
+		"greet": func(_ context.Context, job jobs.Job) error { seen <- job; return nil },
+	}})
+	if job := receive(t, "the job of the dead process", seen); job.Attempt != 2 {
+		t.Errorf("attempt %d, want 2", job.Attempt)
+	}
+}
+
+func TestRunnerLeavesTheJobsOfOthersAlone(t *testing.T) {
+	t.Parallel()
+	db := openNew(t)
+	enqueue(t, db, sqldb.Job{Kind: "greet"})
+	crash(t, db, 1)
+	r := start(t, db, jobs.Config{Handlers: map[string]jobs.Handler{
+		"greet": func(context.Context, jobs.Job) error {
+			t.Error("a job that another process may be working was started")
+			return nil
+		},
+	}})
+	time.Sleep(300 * time.Millisecond)
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.RescueAll(t.Context()); n != 1 || err != nil {
+		t.Errorf("RescueAll = %d, %v; want 1 job", n, err)
+	}
+	reaches(t, db, "available")
+}
+
+func TestJobThatKillsItsProcessIsGivenUp(t *testing.T) {
+	t.Parallel()
+	db := openNew(t)
+	enqueue(t, db, sqldb.Job{Kind: "greet"})
+	crash(t, db, 3)
+	start(t, db, jobs.Config{Exclusive: true, MaxAttempts: 3, Handlers: map[string]jobs.Handler{
+		"greet": func(context.Context, jobs.Job) error { t.Error("a fourth attempt was made"); return nil },
+	}})
+	reaches(t, db, "discarded")
+}
+
+func TestExclusiveMeansAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "test.db")
+	first := start(t, open(t, path), jobs.Config{Exclusive: true, Handlers: nothing})
+	second, err := jobs.NewRunner(open(t, path), jobs.Config{Exclusive: true, Handlers: nothing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(t.Context()); !errors.Is(err, sqldb.ErrLocked) {
+		t.Fatalf("Start beside another exclusive runner = %v, want ErrLocked", err)
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(t.Context()); err != nil {
+		t.Fatalf("Start after the other has stopped: %v", err)
+	}
+	if err := second.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,112 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/privacyops/privacyops/libs/sqldb"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+)
+
+const (
+	relayBatch   = 200
+	relayIdle    = time.Second
+	relayTimeout = 15 * time.Second
+	relayWait    = 200 * time.Millisecond
+	relayMaxWait = 5 * time.Second
+)
+
+// Relay hands events to the audit service until ctx ends. It goes on by itself after every failure: events wait, none is
+// lost, and one that was accepted without our learning of it is sent again and counted once.
+func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, log *slog.Logger) {
+	wait := relayWait
+	for ctx.Err() == nil {
+		n, err := o.relayOnce(ctx, client)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.WarnContext(ctx, "audit events wait: the audit service does not accept them", "error_kind", fmt.Sprintf("%T", err))
+			o.sleep(ctx, wait, false)
+			wait = min(2*wait, relayMaxWait)
+		case n == relayBatch:
+			wait = relayWait
+		default:
+			wait = relayWait
+			o.sleep(ctx, relayIdle, true)
+		}
+	}
+}
+
+// Flush relays until nothing is left or ctx ends. For a graceful stop.
+func (o *Outbox) Flush(ctx context.Context, client auditv1.AuditIngestClient) error {
+	for {
+		n, err := o.relayOnce(ctx, client)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+func (o *Outbox) sleep(ctx context.Context, d time.Duration, wakeable bool) {
+	wake := o.wake
+	if !wakeable {
+		wake = nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-wake:
+	}
+}
+
+func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient) (int, error) {
+	events, err := o.oldest(ctx)
+	if err != nil || len(events) == 0 {
+		return 0, err
+	}
+	cctx, cancel := context.WithTimeout(ctx, relayTimeout)
+	defer cancel()
+	if _, err := client.AppendAuditEvents(cctx, &auditv1.AppendAuditEventsRequest{Events: events}); err != nil {
+		return 0, fmt.Errorf("outbox: relay: %w", err)
+	}
+	return len(events), o.forget(ctx, events)
+}
+
+func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, err error) {
+	err = o.cfg.DB.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
+		rows, err := q.Query(ctx, `SELECT event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				return err
+			}
+			e := &auditv1.ReportedEvent{}
+			if err := protojson.Unmarshal([]byte(text), e); err != nil {
+				return fmt.Errorf("outbox: a stored event does not parse: %w", err)
+			}
+			events = append(events, e)
+		}
+		return rows.Err()
+	})
+	return events, err
+}
+
+func (o *Outbox) forget(ctx context.Context, events []*auditv1.ReportedEvent) error {
+	return o.cfg.DB.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		for _, e := range events {
+			if _, err := tx.Exec(ctx, `DELETE FROM audit_outbox WHERE id = $1`, e.GetId()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

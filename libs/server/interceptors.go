@@ -1,0 +1,251 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/outbox"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+)
+
+// deadline bounds every unary call. Streams end with their client or their work.
+const deadline = 15 * time.Second
+
+// guard is what every call passes.
+type guard struct {
+	rules    access.Rules
+	verifier *access.Verifier
+	outbox   *outbox.Outbox
+	log      *slog.Logger
+	clock    clock.Clock
+}
+
+func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	start := g.clock.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, g.panicked(ctx, p)
+		}
+		err = g.finish(ctx, info.FullMethod, start, err)
+	}()
+	if access.Exempt(info.FullMethod) {
+		return handler(ctx, req)
+	}
+	ctx, call, err := g.admit(ctx, info.FullMethod)
+	if err != nil {
+		return nil, g.refused(ctx, call, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	if err := g.check(ctx, call, req.(proto.Message)); err != nil {
+		return nil, g.refused(ctx, call, err)
+	}
+	resp, err = handler(ctx, req)
+	if err != nil {
+		return nil, g.refused(ctx, call, err)
+	}
+	return resp, g.witness(ctx, call)
+}
+
+func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	ctx, start := ss.Context(), g.clock.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = g.panicked(ctx, p)
+		}
+		err = g.finish(ctx, info.FullMethod, start, err)
+	}()
+	if access.Exempt(info.FullMethod) {
+		return handler(srv, ss)
+	}
+	ctx, call, err := g.admit(ctx, info.FullMethod)
+	if err != nil {
+		return g.refused(ctx, call, err)
+	}
+	guarded := &guardedStream{ServerStream: ss, ctx: ctx, guard: g, call: call}
+	if err := handler(srv, guarded); err != nil {
+		return g.refused(ctx, call, err)
+	}
+	return g.witness(ctx, call)
+}
+
+// running is a call on its way through the guard.
+type running struct {
+	*outbox.Call
+	method *access.Method
+	caller access.Caller
+}
+
+// admit authenticates the caller and checks its role, before anything looks at the request.
+func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, *running, error) {
+	method, ok := g.rules[fullMethod]
+	if !ok {
+		return ctx, nil, fault.New(fault.Denied, "NO_RULE", "This method cannot be called.")
+	}
+	caller, err := g.caller(ctx)
+	call := &running{method: method, caller: caller, Call: &outbox.Call{Action: method.GetEvent(), Kind: kindOf(method), Actor: actorOf(caller)}}
+	ctx = outbox.WithCall(access.WithCaller(ctx, caller), call.Call)
+	if err != nil && !method.GetPublic() {
+		return ctx, call, err
+	}
+	return ctx, call, method.AuthorizeRole(caller)
+}
+
+// check authorises the request's controller and validates the request.
+func (g *guard) check(ctx context.Context, call *running, req proto.Message) error {
+	if err := call.method.AuthorizeController(call.caller, req); err != nil {
+		return err
+	}
+	call.Controller = call.method.Controller(req)
+	return Validate(req)
+}
+
+// caller tells who calls, by token and by certificate.
+func (g *guard) caller(ctx context.Context) (access.Caller, error) {
+	var caller access.Caller
+	if values := metadata.ValueFromIncomingContext(ctx, "authorization"); len(values) > 0 {
+		token, ok := strings.CutPrefix(values[0], "Bearer ")
+		if !ok || len(values) > 1 {
+			return caller, fault.New(fault.Unauthenticated, "TOKEN_INVALID", "Send exactly one header “Authorization: Bearer …”.")
+		}
+		var err error
+		if caller, err = g.verifier.Verify(ctx, token); err != nil {
+			return access.Caller{}, err
+		}
+	}
+	caller.Service = peerService(ctx)
+	return caller, nil
+}
+
+func peerService(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok {
+		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(t.State.VerifiedChains) > 0 {
+			return serviceName(t.State.VerifiedChains[0][0])
+		}
+	}
+	return ""
+}
+
+// refused writes the event of a call that did not succeed, where an authenticated caller made it, and gives the error to
+// answer with. The answer is a refusal in any case, so an event that cannot be written is logged and does not change it.
+func (g *guard) refused(ctx context.Context, call *running, err error) error {
+	if call == nil || call.Action == "" || !call.caller.HasToken() || g.outbox == nil {
+		return err
+	}
+	f := Classify(err)
+	event := call.Event()
+	event.Outcome, event.Reason = outcomeOf(f.Kind()), f.Reason()
+	// The caller may be gone; the event is written all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if rerr := g.outbox.RecordAlone(ctx, event); rerr != nil {
+		g.log.ErrorContext(ctx, "a refused call left no audit event", "method", call.method.FullName, "error_kind", fmt.Sprintf("%T", rerr))
+	}
+	return err
+}
+
+// witness writes the event of a call that succeeded and whose handler wrote none. Without it there is no answer.
+func (g *guard) witness(ctx context.Context, call *running) error {
+	if call.Action == "" || g.outbox == nil || call.Recorded() {
+		return nil
+	}
+	if err := g.outbox.RecordAlone(ctx, call.Event()); err != nil {
+		return fault.New(fault.Unavailable, "AUDIT_UNAVAILABLE",
+			"The access could not be recorded, so the answer is withheld; try again shortly.").Because(err).RetryIn(2 * time.Second)
+	}
+	return nil
+}
+
+func outcomeOf(k fault.Kind) outbox.Outcome {
+	switch k {
+	case fault.Denied, fault.Unauthenticated:
+		return outbox.Denied
+	case fault.Internal, fault.Unavailable, fault.Timeout:
+		return outbox.Failed
+	}
+	return outbox.Invalid
+}
+
+func kindOf(m *access.Method) outbox.Kind {
+	if m.GetKind() == authv1.Rule_EVENT_KIND_UNSPECIFIED {
+		return ""
+	}
+	return outbox.Kind(m.GetKind().String())
+}
+
+func actorOf(c access.Caller) outbox.Actor {
+	switch {
+	case c.HasToken():
+		return outbox.Actor{Kind: "CALLER", Ref: c.Ref, Roles: c.RoleNames()}
+	case c.Service != "":
+		return outbox.Actor{Kind: "SERVICE", Ref: c.Service}
+	}
+	return outbox.Actor{Kind: "ANONYMOUS"}
+}
+
+// panicked turns a panic into an internal error. The panic's value may hold anything and is not logged; its place is.
+func (g *guard) panicked(ctx context.Context, p any) error {
+	g.log.ErrorContext(ctx, "panic in a call", "error_kind", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	return fault.New(fault.Internal, "PANIC", "Internal error.")
+}
+
+// finish logs how the call ended and gives the status to answer with.
+func (g *guard) finish(ctx context.Context, method string, start time.Time, err error) error {
+	err = Status(ctx, err)
+	code := status.Code(err)
+	level := slog.LevelDebug
+	if code == codes.Internal || code == codes.Unknown {
+		level = slog.LevelError
+	}
+	g.log.Log(ctx, level, "call", "method", method, "code", code.String(), "duration_ms", g.clock.Now().Sub(start).Milliseconds())
+	return err
+}
+
+// guardedStream checks the first message of a stream, and writes the call's event before the first message of an answer.
+type guardedStream struct {
+	grpc.ServerStream
+	ctx      context.Context
+	guard    *guard
+	call     *running
+	received bool
+	sent     bool
+}
+
+func (s *guardedStream) Context() context.Context { return s.ctx }
+
+func (s *guardedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	msg := m.(proto.Message)
+	if s.received {
+		return Validate(msg)
+	}
+	s.received = true
+	return s.guard.check(s.ctx, s.call, msg)
+}
+
+func (s *guardedStream) SendMsg(m any) error {
+	if !s.sent {
+		s.sent = true
+		if err := s.guard.witness(s.ctx, s.call); err != nil {
+			return err
+		}
+	}
+	return s.ServerStream.SendMsg(m)
+}

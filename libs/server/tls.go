@@ -1,0 +1,201 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/privacyops/privacyops/libs/keyring"
+)
+
+// domain ends the names in certificates: the service `erasure` is erasure.privacyops.internal.
+const domain = ".privacyops.internal"
+
+// TLSFiles are a service's certificate, its key and the authority it trusts, as PEM files.
+type TLSFiles struct {
+	// Authority verifies the other side.
+	Authority string
+	// Certificate and Key are the service's own; the key's file has mode 0600.
+	Certificate string
+	Key         string
+}
+
+// In names the three files as [Authority.Issue] writes them.
+func In(dir, service string) TLSFiles {
+	return TLSFiles{
+		Authority:   filepath.Join(dir, "authority.crt"),
+		Certificate: filepath.Join(dir, service+".crt"),
+		Key:         filepath.Join(dir, service+".key"),
+	}
+}
+
+// reloading reads a certificate again when its file changes, so that a renewal needs no restart.
+type reloading struct {
+	files TLSFiles
+	mu    sync.Mutex
+	seen  time.Time
+	cert  *tls.Certificate
+}
+
+func (r *reloading) get() (*tls.Certificate, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info, err := os.Stat(r.files.Certificate)
+	if err == nil && r.cert != nil && info.ModTime().Equal(r.seen) {
+		return r.cert, nil
+	}
+	if err == nil {
+		var key string
+		var chain []byte
+		key, kerr := keyring.ReadSecret(r.files.Key)
+		chain, cerr := os.ReadFile(r.files.Certificate)
+		if err = errors.Join(kerr, cerr); err == nil {
+			var c tls.Certificate
+			if c, err = tls.X509KeyPair(chain, []byte(key)); err == nil {
+				r.cert, r.seen = &c, info.ModTime()
+			}
+		}
+	}
+	if r.cert == nil {
+		return nil, fmt.Errorf("server: certificate: %w", err)
+	}
+	return r.cert, nil // the last good one stays in use while a renewal is half written
+}
+
+func (f TLSFiles) pool() (*x509.CertPool, error) {
+	text, err := os.ReadFile(f.Authority)
+	if err != nil {
+		return nil, fmt.Errorf("server: certificate authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("server: %s holds no certificate", f.Authority)
+	}
+	return pool, nil
+}
+
+// ServerTLS is the listening side's configuration: it demands a certificate of the authority from who connects.
+func (f TLSFiles) ServerTLS() (*tls.Config, error) {
+	pool, err := f.pool()
+	if err != nil {
+		return nil, err
+	}
+	r := &reloading{files: f}
+	if _, err := r.get(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.get() },
+	}, nil
+}
+
+// ClientTLS is the calling side's configuration: it accepts only the service that it means to call.
+func (f TLSFiles) ClientTLS(service string) (*tls.Config, error) {
+	pool, err := f.pool()
+	if err != nil {
+		return nil, err
+	}
+	r := &reloading{files: f}
+	if _, err := r.get(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: service + domain,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return r.get() },
+	}, nil
+}
+
+// serviceName reads the service from a verified certificate; empty where it names none.
+func serviceName(cert *x509.Certificate) string {
+	for _, n := range cert.DNSNames {
+		if name, ok := strings.CutSuffix(n, domain); ok && name != "" && !strings.Contains(name, ".") {
+			return name
+		}
+	}
+	return ""
+}
+
+// Authority makes the certificates of an embedded installation. Its key lives only as long as the process that made it:
+// every start makes a new authority and new certificates, so there is nothing to renew and no key of an authority to steal.
+type Authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	now  time.Time
+}
+
+const certificateLife = 365 * 24 * time.Hour
+
+// NewAuthority makes an authority and writes its certificate to dir.
+func NewAuthority(dir string, now time.Time) (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("server: authority key: %w", err)
+	}
+	a := &Authority{dir: dir, key: key, now: now}
+	template := a.template("privacyops embedded authority")
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("server: authority certificate: %w", err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		return nil, fmt.Errorf("server: authority certificate: %w", err)
+	}
+	return a, writePEM(filepath.Join(dir, "authority.crt"), "CERTIFICATE", der)
+}
+
+func (a *Authority) template(name string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: a.now.Add(-time.Hour), NotAfter: a.now.Add(certificateLife)}
+}
+
+// Issue makes a service's certificate and key, and names their files.
+func (a *Authority) Issue(service string) (TLSFiles, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return TLSFiles{}, fmt.Errorf("server: key of %s: %w", service, err)
+	}
+	t := a.template(service + domain)
+	t.DNSNames, t.KeyUsage = []string{service + domain}, x509.KeyUsageDigitalSignature
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		return TLSFiles{}, fmt.Errorf("server: certificate of %s: %w", service, err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return TLSFiles{}, fmt.Errorf("server: key of %s: %w", service, err)
+	}
+	files := In(a.dir, service)
+	return files, errors.Join(writePEM(files.Key, "PRIVATE KEY", keyDER), writePEM(files.Certificate, "CERTIFICATE", der))
+}
+
+// writePEM replaces a file whole, so that nobody reads half of one.
+func writePEM(path, kind string, der []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("server: write %s: %w", kind, err)
+	}
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		return fmt.Errorf("server: write %s: %w", kind, err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("server: write %s: %w", kind, err)
+	}
+	return nil
+}

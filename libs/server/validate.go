@@ -1,0 +1,90 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/privacyops/privacyops/libs/fault"
+)
+
+// Validate checks a message by the rules in its proto, and refuses what no rule speaks of but nobody means: fields that the
+// proto does not have, and NUL in texts, which databases refuse in ways of their own.
+func Validate(msg proto.Message) error {
+	if path := odd(msg.ProtoReflect(), ""); path != "" {
+		return fault.BadField(path, "unknown field or NUL character")
+	}
+	err := protovalidate.Validate(msg)
+	var verr *protovalidate.ValidationError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &verr):
+		return fmt.Errorf("server: validate: %w", err)
+	}
+	var violations []fault.Violation
+	for _, v := range verr.Violations {
+		field := protovalidate.FieldPathString(v.Proto.GetField())
+		violations = append(violations, fault.Violation{Field: field, Description: v.Proto.GetMessage()})
+	}
+	return fault.New(fault.Invalid, "INVALID_ARGUMENT", summary(violations)).WithViolations(violations)
+}
+
+func summary(violations []fault.Violation) string {
+	parts := make([]string, 0, len(violations))
+	for _, v := range violations {
+		if v.Field == "" {
+			parts = append(parts, v.Description)
+			continue
+		}
+		parts = append(parts, v.Field+": "+v.Description)
+	}
+	return "The request is not valid: " + strings.Join(parts, "; ") + "."
+}
+
+// odd finds the first place with unknown fields or NUL; empty where there is none.
+func odd(m protoreflect.Message, at string) (path string) {
+	if len(m.GetUnknown()) > 0 {
+		return at + "?"
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		path = oddValue(f, v, at+string(f.Name()))
+		return path == ""
+	})
+	return path
+}
+
+func oddValue(f protoreflect.FieldDescriptor, v protoreflect.Value, at string) (path string) {
+	switch {
+	case f.IsMap():
+		v.Map().Range(func(k protoreflect.MapKey, e protoreflect.Value) bool {
+			if path = oddScalar(f.MapKey(), k.Value(), at); path == "" {
+				path = oddScalar(f.MapValue(), e, at)
+			}
+			return path == ""
+		})
+		return path
+	case f.IsList():
+		for i := range v.List().Len() {
+			if path := oddScalar(f, v.List().Get(i), at); path != "" {
+				return path
+			}
+		}
+		return ""
+	}
+	return oddScalar(f, v, at)
+}
+
+func oddScalar(f protoreflect.FieldDescriptor, v protoreflect.Value, at string) string {
+	switch {
+	case f.Message() != nil:
+		return odd(v.Message(), at+".")
+	case f.Kind() == protoreflect.StringKind && strings.ContainsRune(v.String(), 0):
+		return at
+	}
+	return ""
+}

@@ -1,0 +1,93 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"regexp"
+
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
+	jobs, err := rivermigrate.New(b.driver, &rivermigrate.Config{Logger: b.cfg.Logger})
+	if err != nil {
+		return fmt.Errorf("sqldb: prepare the job table's migrations: %w", err)
+	}
+	if _, err := jobs.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("migrate the job table: %w", sqliteFailure(ctx, err))
+	}
+	if migrations == nil {
+		return nil
+	}
+	own, err := fs.Sub(migrations, string(SQLite))
+	if err != nil {
+		return fmt.Errorf("sqldb: migrations folder %s: %w", SQLite, err)
+	}
+	// A provider, not goose's package functions: those keep their dialect and file
+	// system in globals, which databases opened side by side would overwrite.
+	provider, err := goose.NewProvider(goose.DialectSQLite3, b.writer, own, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("sqldb: read the migrations in %s: %w", SQLite, err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return migrationFailure(ctx, err)
+	}
+	return nil
+}
+
+// migrationFailure keeps which migration failed. Migrations have no arguments, but
+// they may copy rows, so the engine's error is stripped as any other.
+func migrationFailure(ctx context.Context, err error) error {
+	var partial *goose.PartialError
+	if errors.As(err, &partial) && partial.Failed != nil && partial.Failed.Source != nil {
+		return fmt.Errorf("migration %d: %w", partial.Failed.Source.Version, sqliteFailure(ctx, err))
+	}
+	return fmt.Errorf("migrate: %w", sqliteFailure(ctx, err))
+}
+
+var lockName = regexp.MustCompile(`^[a-z]{1,32}$`)
+
+// lock holds an exclusive transaction on an empty database beside the real one. That
+// is SQLite's own lock between processes: it works wherever the database does, needs
+// no call that differs between systems, and ends with the process, however it ends.
+func (b *sqliteBackend) lock(ctx context.Context, name string, wait bool) (func() error, error) {
+	if !lockName.MatchString(name) {
+		return nil, errors.New("sqldb: the name of a lock is a lower-case word")
+	}
+	path := b.path + "-" + name + ".lock"
+	if err := secureFile(path); err != nil {
+		return nil, fmt.Errorf("sqldb: lock %s: %w", name, err)
+	}
+	busy := "0"
+	if wait {
+		busy = "3600000" // an hour: ctx decides
+	}
+	query := url.Values{"_pragma": {"busy_timeout(" + busy + ")"}}
+	pool, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("sqldb: lock %s: the driver refused its parameters", name)
+	}
+	pool.SetMaxOpenConns(1)
+	conn, err := pool.Conn(ctx)
+	if err == nil {
+		_, err = conn.ExecContext(ctx, "BEGIN EXCLUSIVE")
+	}
+	if err == nil {
+		return func() error { return errors.Join(conn.Close(), pool.Close()) }, nil
+	}
+	failed := sqliteFailure(ctx, err)
+	if !wait && errors.Is(failed, ErrUnavailable) {
+		failed = &Error{text: "the lock " + name + " is taken", kinds: []error{ErrLocked}}
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	_ = pool.Close()
+	return nil, failed
+}
