@@ -17,8 +17,8 @@ demo: ## Play the main job against a fresh suite; succeeds only if everything ve
 	@scripts/build privacyops
 	@bin/privacyops demo
 
-test: ## Run the tests of all modules (ARGS="-run Name" goes to go test)
-	@scripts/test $(ARGS)
+test: ## Run the tests of all modules (PKG=./libs/... narrows it, ARGS="-race" goes to go test)
+	@PKG="$(PKG)" scripts/test $(ARGS)
 
 fuzz: ## Run every fuzz target for a while (FUZZTIME=10s each)
 	@scripts/fuzz

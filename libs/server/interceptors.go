@@ -23,7 +23,7 @@ import (
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
-// deadline bounds every unary call. Streams end with their client or their work.
+// deadline bounds unary calls that name no other. Streams end with their client or their work.
 const deadline = 15 * time.Second
 
 // guard is what every call passes.
@@ -33,6 +33,7 @@ type guard struct {
 	outbox   *outbox.Outbox
 	log      *slog.Logger
 	clock    clock.Clock
+	deadline time.Duration
 }
 
 func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
@@ -50,7 +51,7 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if err != nil {
 		return nil, g.refused(ctx, call, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	ctx, cancel := context.WithTimeout(ctx, g.deadline)
 	defer cancel()
 	if err := g.check(ctx, call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call, err)

@@ -46,6 +46,8 @@ type Config struct {
 	Telemetry *telemetry.Telemetry
 	// Clock measures calls.
 	Clock clock.Clock
+	// Deadline bounds unary calls; default 15 s. Longer only where a call is work, as with participants.
+	Deadline time.Duration
 	// MaxMessage bounds a message in bytes; default 1 MiB.
 	MaxMessage int
 }
@@ -70,7 +72,10 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxMessage == 0 {
 		cfg.MaxMessage = maxMessage
 	}
-	g := &guard{verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock}
+	if cfg.Deadline == 0 {
+		cfg.Deadline = deadline
+	}
+	g := &guard{verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
 	s := &Server{cfg: cfg, guard: g, health: health.NewServer()}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tlsConfig)),

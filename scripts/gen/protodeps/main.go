@@ -16,8 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/jhump/protoreflect/desc"
-	"github.com/jhump/protoreflect/desc/protoprint"
+	"github.com/jhump/protoreflect/v2/protoprint"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -51,41 +50,29 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: protodeps DIR")
 	}
-	files, err := registered()
-	if err != nil {
-		return err
-	}
+	files := registered()
 	if len(files) == 0 {
 		return errors.New("no foreign descriptors are linked in: the imports above are wrong")
 	}
 	printer := protoprint.Printer{}
 	for _, file := range files {
 		if err := write(&printer, args[0], file); err != nil {
-			return fmt.Errorf("print %s: %w", file.GetName(), err)
+			return fmt.Errorf("print %s: %w", file.Path(), err)
 		}
 	}
 	return nil
 }
 
 // registered returns the descriptors of every linked file below a foreign folder.
-func registered() ([]*desc.FileDescriptor, error) {
-	var (
-		files []*desc.FileDescriptor
-		errs  []error
-	)
-	protoregistry.GlobalFiles.RangeFiles(func(fd protoreflect.FileDescriptor) bool {
-		if !isForeign(fd.Path()) {
-			return true
+func registered() []protoreflect.FileDescriptor {
+	var files []protoreflect.FileDescriptor
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if isForeign(file.Path()) {
+			files = append(files, file)
 		}
-		file, err := desc.WrapFile(fd)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("wrap %s: %w", fd.Path(), err))
-			return true
-		}
-		files = append(files, file)
 		return true
 	})
-	return files, errors.Join(errs...)
+	return files
 }
 
 func isForeign(path string) bool {
@@ -98,12 +85,12 @@ func isForeign(path string) bool {
 }
 
 // write prints one file at its import path below dir.
-func write(printer *protoprint.Printer, dir string, file *desc.FileDescriptor) error {
+func write(printer *protoprint.Printer, dir string, file protoreflect.FileDescriptor) error {
 	text, err := printer.PrintProtoToString(file)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, filepath.FromSlash(file.GetName()))
+	path := filepath.Join(dir, filepath.FromSlash(file.Path()))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -1046,7 +1046,9 @@ type DatasetErasure struct {
 	// Rows kept on a ground.
 	Kept int64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
 	// Rows that remain although they should be gone.
-	Remaining     int64 `protobuf:"varint,6,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	Remaining int64 `protobuf:"varint,6,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// Rows that were as they should be already, or that another dataset of the same table dealt with.
+	Unchanged     int64 `protobuf:"varint,7,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1119,6 +1121,13 @@ func (x *DatasetErasure) GetKept() int64 {
 func (x *DatasetErasure) GetRemaining() int64 {
 	if x != nil {
 		return x.Remaining
+	}
+	return 0
+}
+
+func (x *DatasetErasure) GetUnchanged() int64 {
+	if x != nil {
+		return x.Unchanged
 	}
 	return 0
 }
@@ -2323,7 +2332,7 @@ const file_privacyops_erasure_v1_erasure_proto_rawDesc = "" +
 	"\bVERIFIED\x10\x03\x12\r\n" +
 	"\tREMAINING\x10\x04\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x05\"\xae\x01\n" +
+	"\x06FAILED\x10\x05\"\xcc\x01\n" +
 	"\x0eDatasetErasure\x12\x18\n" +
 	"\adataset\x18\x01 \x01(\tR\adataset\x12\x18\n" +
 	"\alocated\x18\x02 \x01(\x03R\alocated\x12\x16\n" +
@@ -2332,7 +2341,8 @@ const file_privacyops_erasure_v1_erasure_proto_rawDesc = "" +
 	"anonymised\x18\x04 \x01(\x03R\n" +
 	"anonymised\x12\x12\n" +
 	"\x04kept\x18\x05 \x01(\x03R\x04kept\x12\x1c\n" +
-	"\tremaining\x18\x06 \x01(\x03R\tremaining\"\x80\x01\n" +
+	"\tremaining\x18\x06 \x01(\x03R\tremaining\x12\x1c\n" +
+	"\tunchanged\x18\a \x01(\x03R\tunchanged\"\x80\x01\n" +
 	"\bResidual\x12\x16\n" +
 	"\x06system\x18\x01 \x01(\tR\x06system\x12\x18\n" +
 	"\adataset\x18\x02 \x01(\tR\adataset\x12\x14\n" +

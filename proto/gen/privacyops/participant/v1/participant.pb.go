@@ -865,7 +865,7 @@ type EraseRequest struct {
 	Identifiers []*v1.Subject `protobuf:"bytes,5,rep,name=identifiers,proto3" json:"identifiers,omitempty"`
 	// Digest of the data map that was approved. Another one is refused with FAILED_PRECONDITION and reason `DATA_MAP_CHANGED`.
 	DataMapDigest string `protobuf:"bytes,6,opt,name=data_map_digest,json=dataMapDigest,proto3" json:"data_map_digest,omitempty"`
-	// The datasets whose erasure or anonymisation was approved.
+	// The datasets whose erasure or anonymisation was approved; the others are kept.
 	Datasets      []string `protobuf:"bytes,7,rep,name=datasets,proto3" json:"datasets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1008,7 +1008,9 @@ type DatasetResult struct {
 	// Rows anonymised.
 	Anonymised int64 `protobuf:"varint,4,opt,name=anonymised,proto3" json:"anonymised,omitempty"`
 	// Rows kept.
-	Kept          int64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
+	Kept int64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Rows that were as they should be already, or that another dataset of the same table dealt with.
+	Unchanged     int64 `protobuf:"varint,6,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1074,6 +1076,13 @@ func (x *DatasetResult) GetAnonymised() int64 {
 func (x *DatasetResult) GetKept() int64 {
 	if x != nil {
 		return x.Kept
+	}
+	return 0
+}
+
+func (x *DatasetResult) GetUnchanged() int64 {
+	if x != nil {
+		return x.Unchanged
 	}
 	return 0
 }
@@ -1215,8 +1224,11 @@ type Remainder struct {
 	Table string `protobuf:"bytes,2,opt,name=table,proto3" json:"table,omitempty"`
 	// How many rows.
 	Count int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
-	// How it was found, for example `person key`, `orphaned rows`, `content`.
-	FoundBy       string `protobuf:"bytes,4,opt,name=found_by,json=foundBy,proto3" json:"found_by,omitempty"`
+	// How it was found: `LINK` (a column still points to the person), `RECORD` (a row that was to go is still there), `CONTENT`
+	// (a text still holds an identifier).
+	FoundBy string `protobuf:"bytes,4,opt,name=found_by,json=foundBy,proto3" json:"found_by,omitempty"`
+	// The column, where one cell counts and not the whole row.
+	Column        string `protobuf:"bytes,5,opt,name=column,proto3" json:"column,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1275,6 +1287,13 @@ func (x *Remainder) GetCount() int64 {
 func (x *Remainder) GetFoundBy() string {
 	if x != nil {
 		return x.FoundBy
+	}
+	return ""
+}
+
+func (x *Remainder) GetColumn() string {
+	if x != nil {
+		return x.Column
 	}
 	return ""
 }
@@ -1351,7 +1370,7 @@ const file_privacyops_participant_v1_participant_proto_rawDesc = "" +
 	"\x0fdata_map_digest\x18\x06 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\rdataMapDigest\x12%\n" +
 	"\bdatasets\x18\a \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x90NR\bdatasets\"S\n" +
 	"\vEraseResult\x12D\n" +
-	"\bdatasets\x18\x01 \x03(\v2(.privacyops.participant.v1.DatasetResultR\bdatasets\"\x8f\x01\n" +
+	"\bdatasets\x18\x01 \x03(\v2(.privacyops.participant.v1.DatasetResultR\bdatasets\"\xad\x01\n" +
 	"\rDatasetResult\x12\x18\n" +
 	"\adataset\x18\x01 \x01(\tR\adataset\x12\x18\n" +
 	"\alocated\x18\x02 \x01(\x03R\alocated\x12\x16\n" +
@@ -1359,7 +1378,8 @@ const file_privacyops_participant_v1_participant_proto_rawDesc = "" +
 	"\n" +
 	"anonymised\x18\x04 \x01(\x03R\n" +
 	"anonymised\x12\x12\n" +
-	"\x04kept\x18\x05 \x01(\x03R\x04kept\"\x87\x02\n" +
+	"\x04kept\x18\x05 \x01(\x03R\x04kept\x12\x1c\n" +
+	"\tunchanged\x18\x06 \x01(\x03R\tunchanged\"\x87\x02\n" +
 	"\rVerifyRequest\x12B\n" +
 	"\vparticipant\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$R\vparticipant\x12@\n" +
 	"\n" +
@@ -1370,12 +1390,13 @@ const file_privacyops_participant_v1_participant_proto_rawDesc = "" +
 	"\videntifiers\x18\x04 \x03(\v2\x1b.privacyops.type.v1.SubjectB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\videntifiers\"\x8f\x01\n" +
 	"\fVerifyResult\x12B\n" +
 	"\tremaining\x18\x01 \x03(\v2$.privacyops.participant.v1.RemainderR\tremaining\x12;\n" +
-	"\x04kept\x18\x02 \x03(\v2'.privacyops.participant.v1.DatasetCountR\x04kept\"l\n" +
+	"\x04kept\x18\x02 \x03(\v2'.privacyops.participant.v1.DatasetCountR\x04kept\"\x84\x01\n" +
 	"\tRemainder\x12\x18\n" +
 	"\adataset\x18\x01 \x01(\tR\adataset\x12\x14\n" +
 	"\x05table\x18\x02 \x01(\tR\x05table\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\x12\x19\n" +
-	"\bfound_by\x18\x04 \x01(\tR\afoundBy*D\n" +
+	"\bfound_by\x18\x04 \x01(\tR\afoundBy\x12\x16\n" +
+	"\x06column\x18\x05 \x01(\tR\x06column*D\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ERASE\x10\x01\x12\r\n" +
