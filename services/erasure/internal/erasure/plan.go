@@ -1,0 +1,257 @@
+package erasure
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Action is what is done with a dataset.
+type Action string
+
+// The actions.
+const (
+	Erase     Action = "ERASE"
+	Anonymise Action = "ANONYMISE"
+	Keep      Action = "KEEP"
+)
+
+// Text is a text for people, in the suite's languages.
+type Text struct {
+	DA string `json:"da,omitempty"`
+	EN string `json:"en,omitempty"`
+}
+
+// Item is what is done with one dataset of one system.
+type Item struct {
+	System      string `json:"system"`
+	Dataset     string `json:"dataset"`
+	Activity    string `json:"activity"`
+	Count       int64  `json:"count"`
+	Action      Action `json:"action"`
+	Ground      string `json:"ground,omitempty"`
+	Article     string `json:"article,omitempty"`
+	Explanation Text   `json:"explanation,omitzero"`
+}
+
+// PlannedSystem is a system as the plan saw it.
+type PlannedSystem struct {
+	System        string `json:"system"`
+	Participant   string `json:"participant"`
+	Mandatory     bool   `json:"mandatory"`
+	Order         int    `json:"order"`
+	DataMapDigest string `json:"dataMapDigest"`
+}
+
+// Shared is an identifier that belongs to several people: it is reported, not followed, and nothing is erased by it.
+type Shared struct {
+	System string `json:"system"`
+	Type   string `json:"type"`
+	People int64  `json:"people"`
+}
+
+// Plan is what an erasure does.
+type Plan struct {
+	Hash     string          `json:"hash"`
+	Systems  []PlannedSystem `json:"systems"`
+	Items    []Item          `json:"items"`
+	Shared   []Shared        `json:"shared,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
+	Time     time.Time       `json:"time"`
+}
+
+// PlanInput is what a plan is made of.
+type PlanInput struct {
+	Controller ControllerID
+	SubjectRef string
+	Ground     Ground
+	Register   Register
+	Findings   []Finding
+	Now        time.Time
+}
+
+// BuildPlan decides, dataset by dataset, what goes and what stays. It is pure: the same input gives the same plan and hash.
+//
+// Items come in the order of execution: systems by their order, datasets as the system names them.
+func BuildPlan(in PlanInput) Plan {
+	p := Plan{Time: in.Now}
+	activities := map[string]Activity{}
+	for _, a := range in.Register.Activities {
+		activities[a.ID] = a
+	}
+	findings := slices.Clone(in.Findings)
+	slices.SortStableFunc(findings, func(a, b Finding) int { return compareSystems(a.System, b.System) })
+	unknown := map[string]bool{}
+	for _, f := range findings {
+		p.Systems = append(p.Systems, PlannedSystem{System: f.System.ID, Participant: f.System.Participant,
+			Mandatory: f.System.Mandatory, Order: f.System.Order, DataMapDigest: f.Description.DataMapDigest})
+		for _, d := range f.Description.Datasets {
+			activity, known := activities[d.Activity]
+			if !known && !unknown[d.Activity] {
+				unknown[d.Activity] = true
+				p.Warnings = append(p.Warnings, fmt.Sprintf(
+					"System %s holds data for the activity %q, which is not in the register: no instruction covers it.", f.System.ID, d.Activity))
+			}
+			p.Items = append(p.Items, decide(in.Ground, f, d, activity, known))
+		}
+		for _, s := range f.Shared {
+			p.Shared = append(p.Shared, Shared{System: f.System.ID, Type: s.Type, People: s.People})
+		}
+	}
+	p.Hash = p.hash(in)
+	return p
+}
+
+func compareSystems(a, b System) int {
+	if a.Order != b.Order {
+		return a.Order - b.Order
+	}
+	if a.ID < b.ID {
+		return -1
+	}
+	if a.ID > b.ID {
+		return 1
+	}
+	return 0
+}
+
+// decide applies the rules for one dataset, in this order: what the system itself must keep; what the register protects
+// (art. 17(3)); what another legal basis still carries (art. 17(1)(b), (c)); otherwise it goes as the system erases it.
+func decide(ground Ground, f Finding, d Dataset, a Activity, known bool) Item {
+	item := Item{System: f.System.ID, Dataset: d.Name, Activity: d.Activity, Count: f.Counts[d.Name], Action: d.Action,
+		Ground: d.Ground, Article: d.Article, Explanation: d.Explanation}
+	switch {
+	case d.Action == Keep:
+	case known && a.Protected:
+		item.Action, item.Ground, item.Article = Keep, a.ProtectionGround, "17(3)(b)"
+		item.Explanation = protectedText(a.ProtectionGround)
+	case !ground.covers(a.LegalBasis, known):
+		item.Action, item.Ground, item.Article = Keep, "OTHER_LEGAL_BASIS", ground.article()
+		item.Explanation = otherBasisText
+	default:
+		item.Ground, item.Article, item.Explanation = string(ground), ground.article(), ground.text()
+	}
+	return item
+}
+
+// covers reports whether the ground reaches data processed on a basis. A withdrawn consent ends what rests on consent, an
+// objection what rests on art. 6(1)(e) and (f); the other grounds reach everything. What no activity covers rests on nothing.
+func (g Ground) covers(basis string, known bool) bool {
+	switch {
+	case !known:
+		return true
+	case g == ConsentWithdrawn || g == ChildService:
+		return basis == "CONSENT"
+	case g == ObjectionUpheld:
+		return basis == "PUBLIC_TASK" || basis == "LEGITIMATE_INTERESTS"
+	}
+	return true
+}
+
+func (p Plan) hash(in PlanInput) string {
+	text, err := json.Marshal(struct {
+		Format     string
+		Controller ControllerID
+		Subject    string
+		Ground     Ground
+		Systems    []PlannedSystem
+		Items      []Item
+		Shared     []Shared
+	}{"privacyops-plan/v1", in.Controller, in.SubjectRef, in.Ground, p.Systems, p.Items, p.Shared})
+	if err != nil { // strings and numbers always encode
+		panic("erasure: encode plan: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Total counts the rows that the plan destroys or changes.
+func (p Plan) Total() (n int64) {
+	for _, i := range p.Items {
+		if i.Action != Keep {
+			n += i.Count
+		}
+	}
+	return n
+}
+
+// Found counts all rows, kept ones too.
+func (p Plan) Found() (n int64) {
+	for _, i := range p.Items {
+		n += i.Count
+	}
+	return n
+}
+
+// approved lists the datasets of a system that are erased or anonymised.
+func (p Plan) approved(system string) (datasets []string) {
+	for _, i := range p.Items {
+		if i.System == system && i.Action != Keep {
+			datasets = append(datasets, i.Dataset)
+		}
+	}
+	return datasets
+}
+
+func (p Plan) item(system, dataset string) (Item, bool) {
+	for _, i := range p.Items {
+		if i.System == system && i.Dataset == dataset {
+			return i, true
+		}
+	}
+	return Item{}, false
+}
+
+func (p Plan) system(id string) (PlannedSystem, bool) {
+	for _, s := range p.Systems {
+		if s.System == id {
+			return s, true
+		}
+	}
+	return PlannedSystem{}, false
+}
+
+// driftRows and driftShare say how much may be added between approval and start before the approval is void: a pupil who logs
+// in once more is not another plan, a pupil with twice the data is.
+const (
+	driftRows  = 10
+	driftShare = 10 // per cent
+)
+
+// Drift says why a new look voids an approved plan; empty where it does not. Only systems that answered are compared: one that
+// did not is asked again when it erases, and refuses by itself if its data map has changed.
+func Drift(approved, now Plan) string {
+	answered := map[string]bool{}
+	for _, s := range now.Systems {
+		answered[s.System] = true
+		old, ok := approved.system(s.System)
+		switch {
+		case !ok:
+			return "SYSTEM_ADDED"
+		case old.DataMapDigest != s.DataMapDigest:
+			return "DATA_MAP_CHANGED"
+		}
+	}
+	var before, after int64
+	for _, i := range now.Items {
+		old, ok := approved.item(i.System, i.Dataset)
+		if !ok || old.Action != i.Action {
+			return "ACTION_CHANGED"
+		}
+		if i.Action != Keep {
+			after += i.Count
+		}
+	}
+	for _, i := range approved.Items {
+		if i.Action != Keep && answered[i.System] {
+			before += i.Count
+		}
+	}
+	if added := after - before; added > driftRows && added*100 > before*driftShare {
+		return "MORE_DATA"
+	}
+	return ""
+}
