@@ -76,6 +76,8 @@ func RuleOf(fullMethod string) (*Method, error) {
 // check refuses rules that say nothing or too much.
 func (m *Method) check() error {
 	switch {
+	case slices.Contains(m.GetRoles(), authv1.Rule_ROLE_UNSPECIFIED) || slices.Contains(m.GetServices(), ""):
+		return fmt.Errorf("access: the rule of %s names no role or no service in its list", m.FullName)
 	case m.GetPublic() == (len(m.GetRoles())+len(m.GetServices()) > 0):
 		return fmt.Errorf("access: the rule of %s must be either public, or name roles or services", m.FullName)
 	case len(m.GetRoles()) > 0 && m.GetControllerField() == "":
@@ -98,6 +100,9 @@ func (m *Method) resolve(input protoreflect.MessageDescriptor) error {
 		f := input.Fields().ByName(protoreflect.Name(part))
 		if f == nil {
 			return fmt.Errorf("access: controller_field of %s names %q, which the request does not have", m.FullName, part)
+		}
+		if f.IsList() || f.IsMap() {
+			return fmt.Errorf("access: controller_field of %s goes through %q, which may hold several", m.FullName, part)
 		}
 		m.path, input = append(m.path, f), f.Message()
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (v *Verifier) caller(t jwt.Token) (Caller, error) {
 	c := Caller{Ref: v.cfg.Keyring.Actor(issuer, subject)}
 	for _, name := range roles {
 		// Roles that the suite does not know give nothing: an issuer may have roles of other services in its tokens.
-		if r := authv1.Rule_Role(authv1.Rule_Role_value[strings.ToUpper(name)]); r != authv1.Rule_ROLE_UNSPECIFIED {
+		if r := authv1.Rule_Role(authv1.Rule_Role_value[strings.ToUpper(name)]); r != authv1.Rule_ROLE_UNSPECIFIED && !slices.Contains(c.Roles, r) {
 			c.Roles = append(c.Roles, r)
 		}
 	}

@@ -77,6 +77,8 @@ type Dataset struct {
 	Kept        int64  `json:"kept"`
 	KeptGround  string `json:"keptGround"`
 	KeptArticle string `json:"keptArticle"`
+	// Unchanged is how many records were as they should be already, or were dealt with by another dataset of the same table.
+	Unchanged int64 `json:"unchanged"`
 	// Remaining is how many records the read-back found beyond those that are kept.
 	Remaining int64 `json:"remaining"`
 }
@@ -96,7 +98,7 @@ type Verdict string
 
 // The verdicts. Anything but the first three is a leftover that somebody has to deal with.
 const (
-	// Complete: everything located was erased or anonymised, and the read-back found nothing.
+	// Complete: everything located was erased or anonymised, or was as it should be already, and the read-back found nothing.
 	Complete Verdict = "COMPLETE"
 	// CompleteWithKept: as Complete, but for records that a ground named in the statement obliges the controller to keep.
 	CompleteWithKept Verdict = "COMPLETE_WITH_KEPT"

@@ -1,8 +1,9 @@
 // Package certificate issues and verifies erasure certificates.
 //
 // A certificate confirms to a controller (GDPR art. 28(3)(g), art. 5(2)) what was erased, anonymised and kept about one person,
-// in every system, on which ground, and what was still there when each system was asked again. Whoever holds the file
-// can check it later and offline, trusting neither the processor nor the controller.
+// in every system, on which ground, and what was still there when each system was asked again. A record that was as it
+// should be already, or that two datasets of one table share and the other one dealt with, is counted apart, as unchanged:
+// nobody claims an erasure that did not happen, or the same one twice. Whoever holds the file can check it later and offline, trusting neither the processor nor the controller.
 //
 // # The file
 //

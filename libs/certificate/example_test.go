@@ -22,7 +22,8 @@ func ExampleVerify() {
 	fmt.Println(report.Statement.Verdict, "pinned:", report.Pinned)
 	for _, system := range report.Statement.Systems {
 		for _, d := range system.Datasets {
-			fmt.Printf("%s, %s: %d located, %d erased, %d anonymised, %d kept\n", system.System, d.Dataset, d.Located, d.Erased, d.Anonymised, d.Kept)
+			fmt.Printf("%s, %s: %d located, %d erased, %d anonymised, %d kept, %d unchanged\n",
+				system.System, d.Dataset, d.Located, d.Erased, d.Anonymised, d.Kept, d.Unchanged)
 		}
 	}
 
@@ -32,9 +33,10 @@ func ExampleVerify() {
 	fmt.Println(errors.As(err, &failed))
 	// Output:
 	// COMPLETE_WITH_KEPT pinned: false
-	// lms, assignments: 12 located, 12 erased, 0 anonymised, 0 kept
-	// lms, marks: 3 located, 0 erased, 0 anonymised, 3 kept
-	// lms, usage <clicks> & time: 400 located, 1 erased, 399 anonymised, 0 kept
-	// support-desk, tickets – æøå: 2 located, 2 erased, 0 anonymised, 0 kept
+	// lms, assignments: 12 located, 12 erased, 0 anonymised, 0 kept, 0 unchanged
+	// lms, marks: 3 located, 0 erased, 0 anonymised, 3 kept, 0 unchanged
+	// lms, usage <clicks> & time: 400 located, 1 erased, 399 anonymised, 0 kept, 0 unchanged
+	// lms, guardian contacts: 2 located, 1 erased, 0 anonymised, 0 kept, 1 unchanged
+	// support-desk, tickets – æøå: 2 located, 2 erased, 0 anonymised, 0 kept, 0 unchanged
 	// true
 }

@@ -193,6 +193,7 @@ func statement() certificate.Statement {
 				{Dataset: "assignments", Activity: "teaching", Located: 12, Erased: 12},
 				{Dataset: "marks", Activity: "examination", Located: 3, Kept: 3, KeptGround: "LEGAL_OBLIGATION", KeptArticle: "17(3)(b)"},
 				{Dataset: "usage <clicks> & time", Activity: "statistics", Located: 400, Erased: 1, Anonymised: 399},
+				{Dataset: "guardian contacts", Activity: "teaching", Located: 2, Erased: 1, Unchanged: 1},
 			}},
 			{System: "support-desk", DataMapDigest: "sha256:bb22", Datasets: []certificate.Dataset{
 				{Dataset: "tickets – æøå", Activity: "support", Located: 2, Erased: 2},

@@ -12,12 +12,13 @@ const clockSkew = time.Minute
 //
 //   - ids, hash, ground and channel are there; nobody approved twice; times follow each other
 //   - every count is from 0 to 2^53-1; what is kept has a ground and an article
-//   - COMPLETE, COMPLETE_WITH_KEPT: in each dataset erased + anonymised + kept covers what was located, nothing remains, and every
-//     residual expires by itself
+//   - COMPLETE, COMPLETE_WITH_KEPT: in each dataset erased + anonymised + kept + unchanged covers what was located, nothing
+//     remains, and every residual expires by itself; COMPLETE needs at least one such record and nothing kept,
+//     COMPLETE_WITH_KEPT something kept
 //   - NOTHING_FOUND: all counts are zero and there is no residual
 //   - PARTIAL: there is a residual, and every dataset with something unaccounted for is named by one
 //
-// Erased + anonymised + kept may exceed located: a system can write more between locating and erasing.
+// Erased + anonymised + kept + unchanged may exceed located: a system can write more between locating and erasing.
 func (s Statement) Validate() error {
 	for _, check := range []func() error{s.checkIdentity, s.checkSystems, s.checkTimes, s.checkResiduals, s.checkVerdict, s.checkLimits} {
 		if err := check(); err != nil {
@@ -104,7 +105,7 @@ func (s System) checkDatasets() error {
 }
 
 func (d Dataset) check() error {
-	for _, n := range []int64{d.Located, d.Erased, d.Anonymised, d.Kept, d.Remaining} {
+	for _, n := range []int64{d.Located, d.Erased, d.Anonymised, d.Kept, d.Unchanged, d.Remaining} {
 		if n < 0 || n > maxInteger {
 			return fmt.Errorf("a count is not between 0 and 2^53-1")
 		}
@@ -118,8 +119,8 @@ func (d Dataset) check() error {
 	return nil
 }
 
-// handled is the number of records that are accounted for. Three counts below 2^53 cannot overflow it.
-func (d Dataset) handled() int64 { return d.Erased + d.Anonymised + d.Kept }
+// handled is the number of records that are accounted for. Four counts below 2^53 cannot overflow it.
+func (d Dataset) handled() int64 { return d.Erased + d.Anonymised + d.Kept + d.Unchanged }
 
 // total sums all datasets. Each of at most MaxSize/100 datasets adds less than 2^53, which could overflow; saturate instead.
 func (s Statement) total() Dataset {
@@ -130,6 +131,7 @@ func (s Statement) total() Dataset {
 			t.Erased = saturate(t.Erased, d.Erased)
 			t.Anonymised = saturate(t.Anonymised, d.Anonymised)
 			t.Kept = saturate(t.Kept, d.Kept)
+			t.Unchanged = saturate(t.Unchanged, d.Unchanged)
 			t.Remaining = saturate(t.Remaining, d.Remaining)
 		}
 	}
@@ -157,7 +159,7 @@ func (s Statement) checkVerdict() error {
 	switch s.Verdict {
 	case Complete:
 		if t.Kept > 0 || t.handled() == 0 {
-			return fmt.Errorf("COMPLETE needs something erased or anonymised and nothing kept")
+			return fmt.Errorf("COMPLETE needs something dealt with and nothing kept")
 		}
 		return s.checkComplete()
 	case CompleteWithKept:
@@ -193,7 +195,7 @@ func (s Statement) checkComplete() error {
 	return nil
 }
 
-// open reports whether some of the dataset's records are neither gone nor kept on a ground.
+// open reports whether some of the dataset's records are neither gone, kept on a ground, nor as they should be.
 func (d Dataset) open() bool { return d.Remaining > 0 || d.handled() < d.Located }
 
 func (s Statement) checkPartial() error {

@@ -24,6 +24,12 @@ func TestStatementRules(t *testing.T) {
 		s.Verdict = certificate.Complete
 		s.Systems[0].Datasets[1] = certificate.Dataset{Dataset: "marks", Located: 3, Erased: 3}
 	}
+	unchanged := func(s *S) {
+		s.Verdict, s.StartedTime = certificate.Complete, certificate.Instant{}
+		for i := range s.Systems {
+			s.Systems[i].Datasets = []certificate.Dataset{{Dataset: "logins", Located: 5, Unchanged: 5}}
+		}
+	}
 	partial := func(s *S) {
 		s.Verdict = certificate.Partial
 		s.Systems[0].Datasets[0].Remaining = 1
@@ -50,6 +56,15 @@ func TestStatementRules(t *testing.T) {
 			s.Systems = s.Systems[:1]
 			s.Systems[0].Datasets = s.Systems[0].Datasets[1:2]
 			s.StartedTime = certificate.Instant{}
+		}, ""},
+
+		{"a dataset whose records another one dealt with", func(s *S) {
+			complete(s)
+			s.Systems[0].Datasets[2] = certificate.Dataset{Dataset: "logins", Located: 5, Unchanged: 5}
+		}, ""},
+		{"complete: all was as it should be already", unchanged, ""},
+		{"kept beside what was as it should be already", func(s *S) {
+			s.Systems[0].Datasets[1].Kept, s.Systems[0].Datasets[1].Unchanged = 1, 2
 		}, ""},
 
 		{"no controller", func(s *S) { s.Controller = "" }, "controller"},
@@ -81,6 +96,16 @@ func TestStatementRules(t *testing.T) {
 		{"complete though something remains", func(s *S) { complete(s); s.Systems[0].Datasets[0].Remaining = 1 }, "remains"},
 		{"kept though something remains", func(s *S) { s.Systems[0].Datasets[0].Remaining = 1 }, "remains"},
 		{"complete though one is unaccounted for", func(s *S) { complete(s); s.Systems[0].Datasets[0].Erased = 11 }, "unaccounted"},
+		{"complete though one is neither erased nor unchanged", func(s *S) { unchanged(s); s.Systems[1].Datasets[0].Unchanged = 4 }, "unaccounted"},
+		{"complete though something unchanged is left", func(s *S) { unchanged(s); s.Systems[1].Datasets[0].Remaining = 1 }, "remains"},
+		{"nothing found though something was unchanged", func(s *S) {
+			unchanged(s)
+			s.Verdict, s.Residuals = certificate.NothingFound, nil
+		}, "NOTHING_FOUND"},
+		{"negative unchanged", func(s *S) { s.Systems[0].Datasets[0].Unchanged = -1 }, "2^53"},
+		{"unchanged beyond 2^53", func(s *S) {
+			s.Systems[0].Datasets[0].Unchanged, s.Systems[1].Datasets[0].Unchanged = 1<<53-1, 1<<53-1
+		}, "2^53"},
 		{"complete though a residual stays", func(s *S) { complete(s); s.Residuals[0].ExpiresTime = certificate.Instant{} }, "expire"},
 		{"complete though nothing was done", func(s *S) { nothing(s); s.Verdict = certificate.Complete }, "COMPLETE"},
 		{"nothing found though located", func(s *S) { s.Verdict = certificate.NothingFound }, "NOTHING_FOUND"},
@@ -126,7 +151,8 @@ func TestIssueVerifies(t *testing.T) {
 				d.Dataset = rapid.StringN(1, 20, 60).Draw(r, "dataset") + string(rune('a'+j))
 				d.Erased, d.Anonymised = count.Draw(r, "erased"), count.Draw(r, "anonymised")
 				d.Kept, d.KeptGround, d.KeptArticle = 1+count.Draw(r, "kept"), "LEGAL_OBLIGATION", "17(3)(b)"
-				d.Located = d.Erased + d.Anonymised + d.Kept
+				d.Unchanged = count.Draw(r, "unchanged")
+				d.Located = d.Erased + d.Anonymised + d.Kept + d.Unchanged
 			}
 		}
 		log := newLog(t, logName, 2)

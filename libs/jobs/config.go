@@ -9,6 +9,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/privacyops/privacyops/libs/sqldb"
 )
 
 // Job is one attempt at a piece of durable work.
@@ -42,7 +44,8 @@ type Config struct {
 	// Timeout is how long one attempt may take. Default 20 s. Without Exclusive it also
 	// decides how soon the jobs of a dead process are taken over.
 	Timeout time.Duration
-	// MaxAttempts is how often a job is tried before it is given up. Default 8.
+	// MaxAttempts is how often a job is tried before it is given up, at most
+	// [sqldb.JobMaxAttempts]. Default 8.
 	MaxAttempts int
 	// Exclusive says that this is the database's only runner, which Start enforces.
 	// Every job found running at Start is then a dead process's, and starts at once.
@@ -63,15 +66,14 @@ const (
 	defaultTimeout     = 20 * time.Second
 	defaultMaxAttempts = 8
 	maxBackoff         = 5 * time.Minute
-	maxAttemptsLimit   = 32767 // of the job table's column
 )
 
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Handlers) == 0 {
 		return c, errors.New("jobs: a runner needs at least one handler")
 	}
-	if c.Workers < 0 || c.PollInterval < 0 || c.Timeout < 0 || c.MaxAttempts < 0 || c.MaxAttempts > maxAttemptsLimit {
-		return c, errors.New("jobs: a runner's numbers and durations must not be negative, nor its attempts above 32767")
+	if c.Workers < 0 || c.PollInterval < 0 || c.Timeout < 0 || c.MaxAttempts < 0 || c.MaxAttempts > sqldb.JobMaxAttempts {
+		return c, errors.New("jobs: a runner's numbers and durations must not be negative, nor its attempts above 100")
 	}
 	setDefault(&c.Workers, defaultWorkers)
 	setDefault(&c.PollInterval, defaultPoll)

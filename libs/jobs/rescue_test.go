@@ -1,8 +1,13 @@
 package jobs_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,6 +28,63 @@ func crash(t *testing.T, db *sqldb.DB, attempt int) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// victimEnv makes the test binary a process that works a job until it is killed. Its
+// value is the path of the database.
+const victimEnv = "JOBS_TEST_VICTIM"
+
+// beKilled says "working" once its job is at work.
+func beKilled(path string) {
+	ctx := context.Background()
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: "sqlite:" + path})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := jobs.NewRunner(db, jobs.Config{Exclusive: true, Handlers: map[string]jobs.Handler{
+		"greet": func(context.Context, jobs.Job) error { fmt.Println("working"); select {} },
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := r.Start(ctx); err != nil {
+		log.Fatal(err)
+	}
+	time.Sleep(time.Hour)
+}
+
+func TestJobSurvivesTheDeathOfItsProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "test.db")
+	db := open(t, path)
+	enqueue(t, db, sqldb.Job{Kind: "greet", Args: map[string]string{"id": "42"}})
+
+	victim := exec.Command(os.Args[0])
+	victim.Env = append(os.Environ(), victimEnv+"="+path)
+	victim.Stderr = os.Stderr
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, readErr := bufio.NewReader(out).ReadString('\n')
+	if err := victim.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = victim.Wait() // says that it was killed
+	if line != "working\n" {
+		t.Fatalf("the process said %q, %v", line, readErr)
+	}
+
+	seen := make(chan jobs.Job, 1)
+	start(t, db, jobs.Config{Exclusive: true, Handlers: map[string]jobs.Handler{
+		"greet": func(_ context.Context, job jobs.Job) error { seen <- job; return nil },
+	}})
+	if job := receive(t, "the job of the dead process", seen); job.Attempt != 2 || string(job.Args) != `{"id":"42"}` {
+		t.Errorf("attempt %d with %s", job.Attempt, job.Args)
 	}
 }
 

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,12 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(victimEnv); path != "" {
+		beKilled(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what should happen at once.
 const patience = 10 * time.Second
@@ -301,7 +307,7 @@ func TestNewRunnerRefuses(t *testing.T) {
 		"kind with a space": {Handlers: map[string]jobs.Handler{"send mail": nothing["greet"]}},
 		"negative timeout":  {Handlers: nothing, Timeout: -1},
 		"negative workers":  {Handlers: nothing, Workers: -1},
-		"too many attempts": {Handlers: nothing, MaxAttempts: 1 << 20},
+		"too many attempts": {Handlers: nothing, MaxAttempts: sqldb.JobMaxAttempts + 1},
 	} {
 		if _, err := jobs.NewRunner(db, cfg); err == nil {
 			t.Errorf("%s: accepted", name)

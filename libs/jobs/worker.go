@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/riverqueue/river"
 	"go.opentelemetry.io/otel/attribute"
@@ -15,8 +16,9 @@ import (
 
 // args takes any job's arguments from River, which otherwise has one Go type per kind.
 type args struct {
-	kind string
-	json json.RawMessage
+	kind   string
+	json   json.RawMessage
+	worked bool // by this process
 }
 
 // Kind tells River which jobs the worker registered with these args is for.
@@ -39,8 +41,8 @@ type worker struct {
 
 // Work runs one attempt and reports its end to River in words that hold no data.
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
-	// River compares with the limit that the enqueuer's process knew; the runner's counts.
-	job.MaxAttempts = w.cfg.MaxAttempts
+	job.MaxAttempts = w.cfg.MaxAttempts // River compares with the row's, see sqldb.JobMaxAttempts
+	job.Args.worked = true
 	ctx, span := w.tracer.Start(continued(ctx, job.Metadata), "job "+w.kind,
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
@@ -53,14 +55,32 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	end := conclude(ctx, w.attempt(ctx, job))
 	if end.failed() {
 		span.SetStatus(codes.Error, end.text)
-		w.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "job failed",
-			slog.String("kind", w.kind),
-			slog.Int64("job_id", job.ID),
-			slog.Int("attempt", job.Attempt),
-			slog.Bool("final", end.verdict == cancelled || job.Attempt >= job.MaxAttempts),
-			slog.String("cause", end.text))
+		w.log(ctx, job, end)
 	}
 	return end.forRiver()
+}
+
+// NextRetry says when to try again: after the pause for failures, or at once when River
+// asks for a job whose process died, which is no reason to wait.
+func (w *worker) NextRetry(job *river.Job[args]) time.Time {
+	if !job.Args.worked {
+		return time.Now()
+	}
+	return retryPolicy(w.cfg.Backoff).NextRetry(job.JobRow)
+}
+
+// log tells of a failure: a warning, or an error if the work will not be done.
+func (w *worker) log(ctx context.Context, job *river.Job[args], end outcome) {
+	level, final := slog.LevelWarn, end.verdict == cancelled || job.Attempt >= job.MaxAttempts
+	if final {
+		level = slog.LevelError
+	}
+	w.cfg.Logger.LogAttrs(ctx, level, "job failed",
+		slog.String("kind", w.kind),
+		slog.Int64("job_id", job.ID),
+		slog.Int("attempt", job.Attempt),
+		slog.Bool("final", final),
+		slog.String("cause", end.text))
 }
 
 // attempt calls the handler and turns a panic into an error.

@@ -57,7 +57,7 @@ func TestSnoozeIsNoAttempt(t *testing.T) {
 func TestFailuresAreRetriedWithBackoffUntilTheLastAttempt(t *testing.T) {
 	t.Parallel()
 	db := openNew(t)
-	const attempts = 12 // more than the job table was told at enqueue
+	const attempts = 12
 	var mu sync.Mutex
 	var seen []jobs.Job
 	var paused []int
@@ -207,8 +207,8 @@ func TestEndsAreToldWithoutData(t *testing.T) {
 					t.Errorf("the %s holds personal data: %s", where, text)
 				}
 			}
-			if !strings.Contains(told["log"], "final=true") {
-				t.Errorf("the log does not say that this was final: %s", told["log"])
+			if !strings.Contains(told["log"], "final=true") || !strings.Contains(told["log"], "level=ERROR") {
+				t.Errorf("the log does not say that this was final, as an error: %s", told["log"])
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -136,6 +137,10 @@ func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error
 		Outcome: auditv1.AuditEvent_Outcome(auditv1.AuditEvent_Outcome_value[string(outcome)]),
 		Reason:  e.Reason, Traceparent: traceparent(ctx), OccurTime: timestamppb.New(o.cfg.Clock.Now().UTC().Truncate(time.Microsecond)),
 		Detail: e.Detail,
+	}
+	// An event that the audit service would refuse must fail here, with its change: later it would stand in the way of all others.
+	if err := protovalidate.Validate(msg); err != nil {
+		return "", fmt.Errorf("outbox: event %s: %w", e.Action, err)
 	}
 	text, err := protojson.Marshal(msg)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	}
 	ctx, call, err := g.admit(ctx, info.FullMethod)
 	if err != nil {
+		call.concerning(req.(proto.Message))
 		return nil, g.refused(ctx, call, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.deadline)
@@ -107,12 +109,27 @@ func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, 
 	return ctx, call, method.AuthorizeRole(caller)
 }
 
+// concerning notes the controller that a refused request names, if the caller's token reaches it: the controller's own log then
+// shows the refusal. What a foreign token tries shows in nobody's.
+func (c *running) concerning(req proto.Message) {
+	if c == nil {
+		return
+	}
+	id := c.method.Controller(req)
+	if controllerID.MatchString(id) && (c.caller.Reaches(id) || !c.caller.HasToken()) {
+		c.Controller = id
+	}
+}
+
+// controllerID is the form of an id; anything else is no controller's.
+var controllerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
 // check authorises the request's controller and validates the request.
 func (g *guard) check(ctx context.Context, call *running, req proto.Message) error {
 	if err := call.method.AuthorizeController(call.caller, req); err != nil {
 		return err
 	}
-	call.Controller = call.method.Controller(req)
+	call.concerning(req)
 	return Validate(req)
 }
 

@@ -11,7 +11,7 @@
 //
 // # Portable SQL
 //
-// Queries use $1…$n placeholders, ON CONFLICT, RETURNING, BIGINT and TEXT. Times are
+// Queries use $1…$n parameters, ON CONFLICT, RETURNING, BIGINT and TEXT. Times are
 // BIGINT microseconds since 1970 UTC ([Micros], [Time]), booleans are BIGINT 0 or 1
 // ([Bool], [Truth]), JSON is TEXT. Arguments of type [time.Time] or bool are refused,
 // because each engine stores them in a way of its own.

@@ -19,8 +19,9 @@ import (
 const (
 	// JobQueue is the queue that every job is put into.
 	JobQueue = river.QueueDefault
-	// JobMaxAttempts is how often a job is tried unless its runner says otherwise.
-	JobMaxAttempts = 8
+	// JobMaxAttempts is the most attempts that a runner may make. Each runner has a
+	// limit of its own below it, because only the side that works knows what to expect.
+	JobMaxAttempts = 100
 	// soon is how far ahead a job may lie and still be left to the runners, which look
 	// several times a second. What is due later waits for the job table's scheduler,
 	// which looks every five seconds.

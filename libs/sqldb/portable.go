@@ -36,8 +36,16 @@ func Bool(b bool) int64 {
 // Truth is the inverse of [Bool].
 func Truth(v int64) bool { return v != 0 }
 
-// checkArgs refuses arguments whose stored form would differ between engines.
-func checkArgs(args []any) error {
+// checkQuery refuses what one engine would accept and another not, or store otherwise:
+// ? parameters, arguments without a parameter, times and booleans.
+func checkQuery(query string, args []any) error {
+	highest, err := parameters(query)
+	if err != nil {
+		return err
+	}
+	if highest != len(args) {
+		return fmt.Errorf("sqldb: the query has parameters up to $%d and %d arguments", highest, len(args))
+	}
 	for i, arg := range args {
 		switch arg.(type) {
 		case time.Time, *time.Time:
@@ -49,40 +57,28 @@ func checkArgs(args []any) error {
 	return nil
 }
 
-// numbered rewrites $n placeholders into the ?n of SQLite and returns the highest n.
-//
-// SQLite accepts $n as it is, but as a *name*: it numbers names by their first
-// appearance, so "$2, $1" would silently swap the arguments.
-func numbered(query string) (string, int, error) {
-	if !strings.Contains(query, "$") {
-		return query, 0, nil
-	}
-	var out strings.Builder
-	highest := 0
+// parameters returns the highest n of the $n in a query.
+func parameters(query string) (highest int, err error) {
 	for i := 0; i < len(query); {
 		if n := skip(query[i:]); n > 0 {
-			out.WriteString(query[i : i+n])
 			i += n
 			continue
 		}
-		if query[i] != '$' {
-			out.WriteByte(query[i])
-			i++
+		i++
+		if query[i-1] != '$' {
 			continue
 		}
-		digits := 0
-		for i+1+digits < len(query) && query[i+1+digits] >= '0' && query[i+1+digits] <= '9' {
-			digits++
+		start := i
+		for i < len(query) && query[i] >= '0' && query[i] <= '9' {
+			i++
 		}
-		n, err := strconv.Atoi(query[i+1 : i+1+digits])
+		n, err := strconv.Atoi(query[start:i])
 		if err != nil || n < 1 {
-			return "", 0, errors.New("sqldb: a $ in a query must begin a placeholder $1, $2, …")
+			return 0, errors.New("sqldb: a $ in a query must begin a parameter $1, $2, …")
 		}
-		out.WriteString("?" + query[i+1:i+1+digits])
 		highest = max(highest, n)
-		i += 1 + digits
 	}
-	return out.String(), highest, nil
+	return highest, nil
 }
 
 // skip returns the length of the quoted text or comment that s begins with, or 0.

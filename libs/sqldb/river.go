@@ -3,7 +3,6 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"sync"
 
 	"github.com/riverqueue/river"
@@ -22,12 +21,11 @@ type RiverClient interface {
 // NewRiverClient makes a River client that works the jobs of this database. It is
 // meant for package jobs; everybody else uses [Tx].Enqueue and jobs.Runner.
 func (db *DB) NewRiverClient(cfg *river.Config) (RiverClient, error) {
-	switch b := db.backend.(type) {
-	case *sqliteBackend:
-		return river.NewClient(b.driver, cfg)
-	default:
-		return nil, errors.New("sqldb: this engine works no jobs")
-	}
+	return db.backend.riverClient(cfg)
+}
+
+func (b *sqliteBackend) riverClient(cfg *river.Config) (RiverClient, error) {
+	return river.NewClient(b.driver, cfg)
 }
 
 // sqliteDriver is River's SQLite driver with one thing exchanged: how a runner learns

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/riverqueue/river"
 )
 
 // Engine names a database engine. Its value is also the name of the folder that
@@ -41,8 +43,8 @@ type Rows interface {
 	Close() error
 }
 
-// Querier runs portable SQL with $1…$n placeholders. There must be exactly as many
-// arguments as the highest placeholder says.
+// Querier runs portable SQL with $1…$n parameters. There must be exactly as many
+// arguments as the highest parameter says.
 type Querier interface {
 	// Exec runs a statement and returns the number of rows it changed.
 	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
@@ -116,6 +118,8 @@ type backend interface {
 	snapshot(ctx context.Context) (session, error)
 	// wake tells the local job runners that a commit made a job available.
 	wake()
+	// riverClient makes a River client on the engine's connections.
+	riverClient(cfg *river.Config) (RiverClient, error)
 	migrate(ctx context.Context, migrations fs.FS) error
 	lock(ctx context.Context, name string, wait bool) (unlock func() error, err error)
 	scrub(ctx context.Context) error

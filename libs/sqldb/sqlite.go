@@ -79,7 +79,8 @@ func sqliteDSN(path, txlock string, busy time.Duration, pragmas ...string) strin
 		"synchronous(full)",
 		"foreign_keys(1)",
 		"secure_delete(1)",
-		"temp_store(memory)", // no temporary files with personal data
+		fmt.Sprintf("journal_size_limit(%d)", 16<<20), // what a log that had to grow is cut down to
+		"temp_store(memory)",                          // no temporary files with personal data
 	}, pragmas...)
 	for _, pragma := range pragmas {
 		values.Add("_pragma", pragma)

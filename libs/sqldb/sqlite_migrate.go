@@ -12,6 +12,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/rivermigrate"
+	"modernc.org/sqlite"
 )
 
 func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
@@ -41,14 +42,20 @@ func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
 	return nil
 }
 
-// migrationFailure keeps which migration failed. Migrations have no arguments, but
-// they may copy rows, so the engine's error is stripped as any other.
+// migrationFailure keeps which migration failed. A migration has no arguments, but it
+// may copy rows, so SQLite's error is stripped as any other; what goose itself has to
+// say is about the files.
 func migrationFailure(ctx context.Context, err error) error {
+	cause := err
+	var native *sqlite.Error
+	if errors.As(err, &native) {
+		cause = sqliteFailure(ctx, err)
+	}
 	var partial *goose.PartialError
 	if errors.As(err, &partial) && partial.Failed != nil && partial.Failed.Source != nil {
-		return fmt.Errorf("migration %d: %w", partial.Failed.Source.Version, sqliteFailure(ctx, err))
+		return fmt.Errorf("migration %d: %w", partial.Failed.Source.Version, cause)
 	}
-	return fmt.Errorf("migrate: %w", sqliteFailure(ctx, err))
+	return fmt.Errorf("migrate: %w", cause)
 }
 
 var lockName = regexp.MustCompile(`^[a-z]{1,32}$`)

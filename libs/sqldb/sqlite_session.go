@@ -3,7 +3,6 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"github.com/riverqueue/river"
 )
@@ -15,24 +14,8 @@ type sqliteSession struct {
 	insert *river.Client[*sql.Tx]
 }
 
-// prepare checks the arguments and rewrites the query's placeholders.
-func (s *sqliteSession) prepare(query string, args []any) (string, error) {
-	if err := checkArgs(args); err != nil {
-		return "", err
-	}
-	query, highest, err := numbered(query)
-	if err != nil {
-		return "", err
-	}
-	if highest != len(args) {
-		return "", fmt.Errorf("sqldb: the query has %d placeholders and %d arguments", highest, len(args))
-	}
-	return query, nil
-}
-
 func (s *sqliteSession) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	query, err := s.prepare(query, args)
-	if err != nil {
+	if err := checkQuery(query, args); err != nil {
 		return 0, err
 	}
 	result, err := s.tx.ExecContext(ctx, query, args...)
@@ -44,8 +27,7 @@ func (s *sqliteSession) Exec(ctx context.Context, query string, args ...any) (in
 }
 
 func (s *sqliteSession) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	query, err := s.prepare(query, args)
-	if err != nil {
+	if err := checkQuery(query, args); err != nil {
 		return nil, err
 	}
 	rows, err := s.tx.QueryContext(ctx, query, args...)

@@ -176,6 +176,35 @@ func TestConcurrentWritersAllSucceed(t *testing.T) {
 	}
 }
 
+func TestWritersOfOneProcessQueue(t *testing.T) {
+	t.Parallel()
+	db, err := sqldb.Open(t.Context(), sqldb.Config{
+		URL:         "sqlite:" + filepath.Join(t.TempDir(), "test.db"),
+		BusyTimeout: time.Millisecond, // is for other processes
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	started := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := db.Write(t.Context(), func(context.Context, sqldb.Tx) error {
+			close(started)
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-started
+	if err := db.Write(t.Context(), func(context.Context, sqldb.Tx) error { return nil }); err != nil {
+		t.Errorf("Write behind a long one: %v", err)
+	}
+	wg.Wait()
+}
+
 func TestReadSeesOneState(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -223,7 +252,7 @@ func TestWriteWaitsNoLongerThanItsContext(t *testing.T) {
 	}
 }
 
-func TestRowsAndPlaceholders(t *testing.T) {
+func TestRowsAndParameters(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	type person struct {
@@ -277,6 +306,9 @@ func TestArgumentsThatEnginesStoreDifferentlyAreRefused(t *testing.T) {
 		}
 	}
 	if err := exec(t, db, `INSERT INTO person (id, email) VALUES ($a, 'x')`); err == nil {
-		t.Error("a named placeholder was accepted")
+		t.Error("a named parameter was accepted")
+	}
+	if err := exec(t, db, `INSERT INTO person (id, email) VALUES (?, ?)`, 1, "a@example.dk"); err == nil {
+		t.Error("parameters that PostgreSQL lacks were accepted")
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// EventID is the id of an event: a version 7 UUID in lower case, made once by the service that reports the event
-// and repeated whenever the report is.
+// EventID is the id of an event: a UUID in lower case, made once by the service that reports the event, together with
+// the change it is about, and repeated whenever the report is.
 type EventID string
 
 // ControllerID names a controller, `^[a-z0-9][a-z0-9-]{0,62}$`. The empty id stands for the suite itself: events
@@ -21,27 +21,27 @@ type ActorKind string
 
 // The kinds of actors.
 const (
-	// ActorUser is a person who acted with a token of their own.
-	ActorUser ActorKind = "USER"
-	// ActorService is a service of the suite or of a partner.
+	// ActorCaller is the holder of a token: a person, or a client such as a learning platform.
+	ActorCaller ActorKind = "CALLER"
+	// ActorService is a service of the suite that acted by itself.
 	ActorService ActorKind = "SERVICE"
+	// ActorAnonymous is somebody unknown, as with a call that was refused for want of a token.
+	ActorAnonymous ActorKind = "ANONYMOUS"
 )
 
 // Actor is who caused an event.
 type Actor struct {
 	Kind ActorKind
-	// Ref is a pseudonymous reference of the person, or the name of the service.
+	// Ref is a pseudonymous reference of the person or client, or the name of the service; empty for somebody unknown.
 	Ref string
-	// Roles the actor held at the time, lower case.
+	// Roles the actor held at the time, in lower case.
 	Roles []string
-	// OnBehalfOf is the reference of the person or service for whom the actor acted; empty when for itself.
-	OnBehalfOf string
 }
 
 // Kind is the kind of access that an event records.
 type Kind string
 
-// The kinds of access (logging duty L.1).
+// The kinds of access (logging duty L.1). That one was refused is an Outcome, not a kind.
 const (
 	// KindView: personal data or the register was looked at.
 	KindView Kind = "VIEW"
@@ -53,10 +53,6 @@ const (
 	KindDelete Kind = "DELETE"
 	// KindExport: personal data left the suite.
 	KindExport Kind = "EXPORT"
-	// KindDeny: access was refused before it was known what kind it would have been.
-	KindDeny Kind = "DENY"
-	// KindLogin: someone signed in.
-	KindLogin Kind = "LOGIN"
 	// KindAdmin: the suite or the register was administered (logging duty L.3).
 	KindAdmin Kind = "ADMIN"
 	// KindDecision: a decision on a legal basis was given.
@@ -67,7 +63,7 @@ const (
 
 var kinds = []Kind{
 	KindView, KindCreate, KindModify, KindDelete, KindExport,
-	KindDeny, KindLogin, KindAdmin, KindDecision, KindAuditRead,
+	KindAdmin, KindDecision, KindAuditRead,
 }
 
 // Valid reports whether k is one of the kinds above.
@@ -118,8 +114,6 @@ type Event struct {
 	// Detail holds further ids, hashes and counts, at most MaxDetails. An erasure certificate is tied to its entry by
 	// the key "statementSha256".
 	Detail map[string]string
-	// BeforeDigest and AfterDigest are SHA-256 digests, in lower-case hex, of what was changed; empty where nothing was.
-	BeforeDigest, AfterDigest string
 }
 
 // TraceID returns the trace id of the event's trace context, 32 hex digits, or "" where there is none.

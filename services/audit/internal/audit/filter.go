@@ -20,13 +20,13 @@ type Filter struct {
 }
 
 // maxFilterLength bounds the text of a filter.
-const maxFilterLength = 1024
+const maxFilterLength = 2000
 
 // ErrFilter reports a filter that cannot be read. Its text says what is expected and repeats nothing of the input.
 var ErrFilter = errors.New(`the filter must be comparisons joined by AND, for example: action = "erasure.*" AND outcome = "DENIED"`)
 
 // ParseFilter reads a filter in a small part of the AIP-160 language: comparisons `field = value` joined by AND. The
-// fields are service, action, kind, outcome, actor, resource and trace_id (or traceId), each at most once. A value is a
+// fields are service, action, kind, outcome, actor, resource and trace_id, each at most once. A value is a
 // word or stands in double quotes; there are no escapes, as no value that an event may hold needs one.
 func ParseFilter(text string) (Filter, error) {
 	if len(text) > maxFilterLength {
@@ -63,7 +63,6 @@ func (f *Filter) set(field, value string) error {
 		"actor":    {&f.ActorRef, refPattern.MatchString},
 		"resource": {&f.Resource, resourcePattern.MatchString},
 		"trace_id": {&f.TraceID, validTraceID},
-		"traceId":  {&f.TraceID, validTraceID},
 	}
 	t, known := fields[field]
 	switch {

@@ -68,9 +68,9 @@ type Placement struct {
 type Queue interface {
 	// Pending returns the first entries of the queue, at most limit, in the order of their acceptance.
 	Pending(ctx context.Context, limit int) ([]Queued, error)
-	// Place notes where entries are in the log and takes them off the queue, all or none. The same placement may be noted
-	// again. It fails with ErrDiverged when an entry is already at another index or an index holds another entry, and with
-	// ErrNotFound when there is no entry of that id.
+	// Place notes where entries are in the log and takes them off the queue, all or none. Indices are taken in order: the next
+	// one is Placed. The same placement may be noted again. It fails with ErrDiverged when an entry is already at another
+	// index, an index holds another entry or one would be left out, and with ErrNotFound when there is no entry of that id.
 	Place(ctx context.Context, placements []Placement) error
 	// Placed returns the first index of the log that no entry is placed at; all smaller ones are taken.
 	Placed(ctx context.Context) (uint64, error)
@@ -86,11 +86,13 @@ type Index interface {
 	// Search returns entries of q.Controller that fit q, newest first: at most q.Limit, starting after q.After. Entries
 	// accepted between the pages of a search do not disturb it.
 	Search(ctx context.Context, q Query) ([]Record, error)
-	// Window returns the entries placed at the log's indices from `from` on, at most limit, in the order of the log. An
-	// index without an entry is passed over.
-	Window(ctx context.Context, from uint64, limit int) ([]Record, error)
+	// Window returns the rows of the entries placed at the log's indices from `from` on, at most limit, in the order of the
+	// log, without judging what they hold. An index without an entry is passed over.
+	Window(ctx context.Context, from uint64, limit int) ([]Row, error)
 	// Backlog returns how many entries wait in the queue, and since when the oldest does (the zero time if none does).
 	Backlog(ctx context.Context) (count uint64, oldest time.Time, err error)
+	// Strays returns how many entries are neither placed nor queued. There are none in a store that nobody has altered.
+	Strays(ctx context.Context) (uint64, error)
 }
 
 // Store is all of a store.
@@ -100,16 +102,22 @@ type Store interface {
 	Index
 }
 
-// Record is an entry as a store holds it.
+// Record is an entry as a store returns it.
 type Record struct {
 	Entry
 	// Leaf is the entry's bytes in the log.
 	Leaf []byte
-	// Keys are the columns by which the store finds the entry. Honest ones are those of KeysOf(Entry).
-	Keys Keys
 	// Placed tells whether the entry's place in the log is known yet, and Index which it is.
 	Placed bool
 	Index  uint64
+}
+
+// Row is what a store holds at one index of the log, as it is.
+type Row struct {
+	Index uint64
+	Leaf  []byte
+	// Keys are the columns by which the store finds the entry. Honest ones are those of KeysOf.
+	Keys Keys
 }
 
 // Keys are the values by which a store finds an entry.
@@ -186,11 +194,21 @@ type Log interface {
 
 // Published gives proofs against signed checkpoints.
 type Published interface {
-	// PublishedSize is the size of the tree of the latest signed checkpoint.
-	PublishedSize(ctx context.Context) (uint64, error)
+	// Head returns the latest signed checkpoint, its signature checked.
+	Head(ctx context.Context) (Head, error)
 	// Inclusion proves that the leaf at index is in the tree of the latest checkpoint. It fails with ErrNotFound when that
 	// tree is not larger than index.
 	Inclusion(ctx context.Context, index uint64) (Inclusion, error)
+}
+
+// Head is a signed checkpoint.
+type Head struct {
+	// Size of the tree.
+	Size uint64
+	// Root of the tree (RFC 9162 section 2.1.1), 32 bytes.
+	Root []byte
+	// Checkpoint is the signed note (C2SP tlog-checkpoint).
+	Checkpoint []byte
 }
 
 // Inclusion is an inclusion proof (RFC 9162 section 2.1.3) and the checkpoint it leads to.

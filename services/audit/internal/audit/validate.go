@@ -9,9 +9,9 @@ import (
 // Bounds of an event. Together they keep a leaf within MaxLeafBytes.
 const (
 	// MaxSubjectRefs is how many data subjects one event may name.
-	MaxSubjectRefs = 100
+	MaxSubjectRefs = 200
 	// MaxDetails is how many details one event may hold.
-	MaxDetails = 32
+	MaxDetails = 50
 	// MaxLeafBytes bounds a leaf. The log's own bound (C2SP tlog-tiles) is 65,535 bytes.
 	MaxLeafBytes = 48 << 10
 )
@@ -23,17 +23,16 @@ const (
 
 // The alphabets. None holds a space, "@" or a letter beyond ASCII, so no name and no e-mail address fits.
 var (
-	eventIDPattern    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	eventIDPattern    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	controllerPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	servicePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 	refPattern        = regexp.MustCompile(`^[A-Za-z0-9._:~+/=-]{1,128}$`)
 	rolePattern       = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	actionPattern     = regexp.MustCompile(`^[a-z][A-Za-z0-9]{0,47}(\.[a-z][A-Za-z0-9]{0,47}){1,3}$`)
-	resourcePattern   = regexp.MustCompile(`^([A-Za-z0-9._~:/-]{1,256})?$`)
+	actionPattern     = regexp.MustCompile(`^[a-z_]{1,40}\.[a-z_]{1,40}$`)
+	resourcePattern   = regexp.MustCompile(`^([A-Za-z0-9._~:/-]{1,300})?$`)
 	reasonPattern     = regexp.MustCompile(`^([A-Z][A-Z0-9_]{0,63})?$`)
 	tracePattern      = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$`)
-	digestPattern     = regexp.MustCompile(`^([0-9a-f]{64})?$`)
-	detailKeyPattern  = regexp.MustCompile(`^[a-z][A-Za-z0-9_.]{0,63}$`)
+	detailKeyPattern  = regexp.MustCompile(`^[a-z][A-Za-z0-9_.-]{0,63}$`)
 	detailPattern     = regexp.MustCompile(`^[A-Za-z0-9._:~/+=,-]{0,512}$`)
 	civilPattern      = regexp.MustCompile(`^\d{6}-\d{4}$`) // the written form of a Danish personal number
 )
@@ -55,18 +54,16 @@ func (e Event) Validate() error {
 		ok             bool
 		field, problem string
 	}{
-		{eventIDPattern.MatchString(string(e.ID)), "id", "must be a version 7 UUID in lower case"},
+		{eventIDPattern.MatchString(string(e.ID)), "id", "must be a UUID in lower case"},
 		{e.Controller == "" || controllerPattern.MatchString(string(e.Controller)), "controller", "must be a controller id or empty"},
 		{servicePattern.MatchString(e.Service), "service", "must be the name of a service"},
 		{actionPattern.MatchString(e.Action), "action", "must be of the form noun.verb"},
 		{e.Kind.Valid(), "kind", "must be one of the known kinds"},
-		{resourcePattern.MatchString(e.Resource), "resource", "must be a resource name of ids, at most 256 characters"},
+		{resourcePattern.MatchString(e.Resource), "resource", "must be a resource name of ids, at most 300 characters"},
 		{e.Outcome.Valid(), "outcome", "must be one of the known outcomes"},
 		{reasonPattern.MatchString(e.Reason), "reason", "must be a code in upper case, at most 64 characters"},
-		{tracePattern.MatchString(e.TraceParent), "trace_parent", "must be a W3C trace context, version 00, or empty"},
-		{validTime(e.OccurredTime), "occurred_time", "must be set, to a year from 2000 to 9999"},
-		{digestPattern.MatchString(e.BeforeDigest), "before_digest", "must be a SHA-256 digest in lower-case hex or empty"},
-		{digestPattern.MatchString(e.AfterDigest), "after_digest", "must be a SHA-256 digest in lower-case hex or empty"},
+		{tracePattern.MatchString(e.TraceParent), "traceparent", "must be a W3C trace context, version 00, or empty"},
+		{validTime(e.OccurredTime), "occur_time", "must be set, to a year from 2000 to 9999"},
 	}
 	for _, c := range checks {
 		if !c.ok {
@@ -84,12 +81,12 @@ func (e Event) Validate() error {
 
 func (a Actor) validate() error {
 	switch {
-	case a.Kind != ActorUser && a.Kind != ActorService:
-		return &FieldError{"actor.kind", "must be USER or SERVICE"}
-	case !refPattern.MatchString(a.Ref):
+	case a.Kind != ActorCaller && a.Kind != ActorService && a.Kind != ActorAnonymous:
+		return &FieldError{"actor.kind", "must be CALLER, SERVICE or ANONYMOUS"}
+	case a.Kind == ActorAnonymous && a.Ref != "":
+		return &FieldError{"actor.ref", "must be empty for somebody unknown"}
+	case a.Kind != ActorAnonymous && !refPattern.MatchString(a.Ref):
 		return &FieldError{"actor.ref", "must be a pseudonymous reference, at most 128 characters"}
-	case a.OnBehalfOf != "" && !refPattern.MatchString(a.OnBehalfOf):
-		return &FieldError{"actor.on_behalf_of", "must be a pseudonymous reference, at most 128 characters, or empty"}
 	case len(a.Roles) > maxRoles:
 		return &FieldError{"actor.roles", fmt.Sprintf("must hold at most %d roles", maxRoles)}
 	}

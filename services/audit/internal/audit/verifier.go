@@ -4,22 +4,27 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
+// The time that settle allows: an entry is noted in the index milliseconds after it is in the log.
+const (
+	settleTries = 40
+	settlePause = 50 * time.Millisecond
+)
+
 // Report is the result of comparing the log with its index.
 type Report struct {
-	// Checked is how many leaves of the log were read.
+	// Checked is how many leaves of the log were found to be right.
 	Checked uint64
-	// Root is the root of the tree over all of them (RFC 9162 section 2.1.1), recomputed from the leaves.
-	Root []byte
 	// Finding is the first contradiction; nil if there is none.
 	Finding *Finding
 }
 
-// Finding is a contradiction between the log and its index.
+// Finding is a contradiction between the checkpoint, the log and its index.
 type Finding struct {
 	// Index of the log at which it shows.
 	Index uint64
@@ -31,61 +36,118 @@ type Finding struct {
 type Verifier struct {
 	index Index
 	log   Log
+	head  Published
 	batch int
 }
 
-// NewVerifier returns a verifier.
-func NewVerifier(index Index, log Log) *Verifier { return &Verifier{index: index, log: log, batch: 256} }
-
-// Verify replays the log into a model and compares the index with it row by row: every leaf of the log has exactly one
-// row, with the same bytes and with keys that follow from them; every event stands once; the numbers of each controller
-// run on without gaps; time does not run backwards. It compares the first `size` leaves and stops at the first finding.
-//
-// Memory: 16 bytes and an id per event, for the check that each stands once.
-func (v *Verifier) Verify(ctx context.Context, size uint64) (Report, error) {
-	replay := newReplay()
-	for replay.next < size {
-		from := replay.next
-		leaves, err := v.log.Leaves(ctx, from, int(min(uint64(v.batch), size-from)))
-		if err != nil {
-			return Report{}, fmt.Errorf("audit: reading the log at %d: %w", from, err)
-		}
-		rows, err := v.index.Window(ctx, from, len(leaves))
-		if err != nil {
-			return Report{}, fmt.Errorf("audit: reading the index at %d: %w", from, err)
-		}
-		for i, raw := range leaves {
-			if problem := replay.take(raw, rowAt(rows, i, from+uint64(i))); problem != "" {
-				return replay.report(&Finding{from + uint64(i), problem})
-			}
-		}
-	}
-	rows, err := v.index.Window(ctx, size, 1)
-	if err != nil {
-		return Report{}, fmt.Errorf("audit: reading the index at %d: %w", size, err)
-	}
-	if actual, err := v.log.Size(ctx); err != nil {
-		return Report{}, fmt.Errorf("audit: reading the size of the log: %w", err)
-	} else if len(rows) > 0 && rows[0].Index >= actual {
-		return replay.report(&Finding{rows[0].Index, "the index has an entry that the log does not have"})
-	}
-	return replay.report(nil)
+// NewVerifier returns a verifier of a log, its checkpoints and its index.
+func NewVerifier(index Index, log Log, head Published) *Verifier {
+	return &Verifier{index: index, log: log, head: head, batch: 256}
 }
 
-// rowAt returns the row of a window that is at index, if there is one.
-func rowAt(rows []Record, i int, index uint64) *Record {
-	for ; i >= 0; i-- {
-		if i < len(rows) && rows[i].Index == index {
-			return &rows[i]
+// Verify replays the log, as far as the latest checkpoint reaches, into a model and compares the index with it row by row:
+// the leaves give the root that was signed; every leaf has exactly one row, with the same bytes and with keys that follow
+// from them; the numbers of each controller run on without gaps; time does not run backwards; and no row exists beside the
+// log. It stops at the first finding. Memory grows with the number of controllers, not of entries.
+func (v *Verifier) Verify(ctx context.Context) (Report, error) {
+	head, err := v.head.Head(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("audit: reading the checkpoint: %w", err)
+	}
+	if err := v.settle(ctx, head.Size); err != nil {
+		return Report{}, err
+	}
+	replay := newReplay()
+	for replay.next < head.Size {
+		problem, err := v.batchInto(ctx, replay, head.Size)
+		if err != nil || problem != "" {
+			return replay.report(problem), err
+		}
+	}
+	problem, err := v.ends(ctx, replay, head)
+	return replay.report(problem), err
+}
+
+// settle gives a running sequencer a moment to note the places of what the checkpoint covers already.
+func (v *Verifier) settle(ctx context.Context, size uint64) error {
+	if size == 0 {
+		return nil
+	}
+	for range settleTries {
+		rows, err := v.index.Window(ctx, size-1, 1)
+		if err != nil {
+			return fmt.Errorf("audit: reading the index at %d: %w", size-1, err)
+		}
+		if len(rows) > 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(settlePause):
 		}
 	}
 	return nil
 }
 
+// batchInto replays the next leaves up to size.
+func (v *Verifier) batchInto(ctx context.Context, replay *replay, size uint64) (problem string, err error) {
+	from := replay.next
+	leaves, err := v.log.Leaves(ctx, from, int(min(uint64(v.batch), size-from)))
+	if err != nil {
+		return "", fmt.Errorf("audit: reading the log at %d: %w", from, err)
+	}
+	if len(leaves) == 0 {
+		return "the log ends before its checkpoint", nil
+	}
+	rows, err := v.index.Window(ctx, from, len(leaves))
+	if err != nil {
+		return "", fmt.Errorf("audit: reading the index at %d: %w", from, err)
+	}
+	byIndex := make(map[uint64]*Row, len(rows))
+	for i := range rows {
+		byIndex[rows[i].Index] = &rows[i]
+	}
+	for _, raw := range leaves {
+		if problem := replay.take(raw, byIndex[replay.next]); problem != "" {
+			return problem, nil
+		}
+	}
+	return "", nil
+}
+
+// ends checks what can only be checked once all leaves are replayed.
+func (v *Verifier) ends(ctx context.Context, replay *replay, head Head) (problem string, err error) {
+	root, err := replay.root()
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(root, head.Root) {
+		return "the leaves do not give the root that was signed", nil
+	}
+	beyond, err := v.index.Window(ctx, head.Size, 1)
+	if err != nil {
+		return "", fmt.Errorf("audit: reading the index at %d: %w", head.Size, err)
+	}
+	size, err := v.log.Size(ctx) // after the index: an entry is in the log before it is in the index
+	if err != nil {
+		return "", fmt.Errorf("audit: reading the size of the log: %w", err)
+	}
+	strays, err := v.index.Strays(ctx)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("audit: looking for rows beside the log: %w", err)
+	case len(beyond) > 0 && beyond[0].Index >= size:
+		return "the index has an entry that the log does not have", nil
+	case strays > 0:
+		return "the index has an entry that is neither in the log nor in the queue", nil
+	}
+	return "", nil
+}
+
 // replay is the model that the log is replayed into.
 type replay struct {
 	next      uint64
-	seen      map[EventID]struct{}
 	sequences map[ControllerID]uint64
 	last      Entry
 	tree      *compact.Range
@@ -93,39 +155,19 @@ type replay struct {
 
 func newReplay() *replay {
 	factory := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-	return &replay{seen: map[EventID]struct{}{}, sequences: map[ControllerID]uint64{}, tree: factory.NewEmptyRange(0)}
+	return &replay{sequences: map[ControllerID]uint64{}, tree: factory.NewEmptyRange(0)}
 }
 
 // take checks the next leaf of the log and its row, and says what is wrong with them, if anything.
-func (r *replay) take(raw []byte, row *Record) string {
+func (r *replay) take(raw []byte, row *Row) (problem string) {
 	entry, err := ParseLeaf(raw)
-	if err != nil {
-		return "the leaf cannot be read"
-	}
-	if _, twice := r.seen[entry.ID]; twice {
-		return "the event stands in the log twice"
-	}
-	if entry.ControllerSequence != r.sequences[entry.Controller]+1 {
-		return "the controller's numbers have a gap or a repetition"
-	}
-	if entry.ReceivedTime.Before(r.last.ReceivedTime) {
-		return "the time of receipt runs backwards"
-	}
-	if problem := compareRow(entry, raw, row); problem != "" {
-		return problem
-	}
-	if err := r.tree.Append(rfc6962.DefaultHasher.HashLeaf(raw), nil); err != nil {
-		return "the tree cannot take the leaf"
-	}
-	r.seen[entry.ID] = struct{}{}
-	r.sequences[entry.Controller] = entry.ControllerSequence
-	r.last = entry
-	r.next++
-	return ""
-}
-
-func compareRow(entry Entry, raw []byte, row *Record) string {
 	switch {
+	case err != nil:
+		return "the leaf cannot be read"
+	case entry.ControllerSequence != r.sequences[entry.Controller]+1:
+		return "the controller's numbers have a gap or a repetition"
+	case entry.ReceivedTime.Before(r.last.ReceivedTime):
+		return "the time of receipt runs backwards"
 	case row == nil:
 		return "the index has no entry for this leaf"
 	case !bytes.Equal(row.Leaf, raw):
@@ -133,16 +175,29 @@ func compareRow(entry Entry, raw []byte, row *Record) string {
 	case !row.Keys.equal(KeysOf(entry)):
 		return "the index finds the entry by keys that are not its own"
 	}
+	if err := r.tree.Append(rfc6962.DefaultHasher.HashLeaf(raw), nil); err != nil {
+		return "the tree cannot take the leaf"
+	}
+	r.sequences[entry.Controller] = entry.ControllerSequence
+	r.last = entry
+	r.next++
 	return ""
 }
 
-func (r *replay) report(f *Finding) (Report, error) {
+func (r *replay) root() ([]byte, error) {
+	if r.next == 0 {
+		return rfc6962.DefaultHasher.EmptyRoot(), nil
+	}
 	root, err := r.tree.GetRootHash(nil)
 	if err != nil {
-		return Report{}, fmt.Errorf("audit: computing the root: %w", err)
+		return nil, fmt.Errorf("audit: computing the root: %w", err)
 	}
-	if r.next == 0 {
-		root = rfc6962.DefaultHasher.EmptyRoot()
+	return root, nil
+}
+
+func (r *replay) report(problem string) Report {
+	if problem == "" {
+		return Report{Checked: r.next}
 	}
-	return Report{Checked: r.next, Root: root, Finding: f}, nil
+	return Report{Checked: r.next, Finding: &Finding{r.next, problem}}
 }

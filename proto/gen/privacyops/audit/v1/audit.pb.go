@@ -852,13 +852,13 @@ type ReportedEvent struct {
 	SubjectRefs []string `protobuf:"bytes,8,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
 	// How it ended.
 	Outcome AuditEvent_Outcome `protobuf:"varint,9,opt,name=outcome,proto3,enum=privacyops.audit.v1.AuditEvent_Outcome" json:"outcome,omitempty"`
-	// Why, where it was not done.
+	// Why, where it was not done: a code, UPPER_SNAKE.
 	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
 	// W3C traceparent of the work it happened in.
 	Traceparent string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// When it happened, by the reporting service's clock.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// Ids, hashes and counts that describe it.
+	// Ids, hashes and counts that describe it: no spaces and no `@`, so that no name and no address fits.
 	Detail        map[string]string `protobuf:"bytes,13,rep,name=detail,proto3" json:"detail,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1056,10 +1056,10 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x06DENIED\x10\x02\x12\v\n" +
 	"\aINVALID\x10\x03\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x04\"\xc9\x01\n" +
+	"\x06FAILED\x10\x04\"\xee\x01\n" +
 	"\x05Actor\x123\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\x1f.privacyops.audit.v1.Actor.KindR\x04kind\x12\x10\n" +
-	"\x03ref\x18\x02 \x01(\tR\x03ref\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.privacyops.audit.v1.Actor.KindR\x04kind\x125\n" +
+	"\x03ref\x18\x02 \x01(\tB#\xbaH r\x1e2\x1c^[A-Za-z0-9._:~+/=-]{0,128}$R\x03ref\x123\n" +
 	"\x05roles\x18\x03 \x03(\x0e2\x1d.privacyops.auth.v1.Rule.RoleR\x05roles\"D\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
@@ -1098,7 +1098,7 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1e\n" +
 	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"c\n" +
 	"\x18AppendAuditEventsRequest\x12G\n" +
-	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\x81\x06\n" +
+	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xe1\a\n" +
 	"\rReportedEvent\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
 	"\n" +
@@ -1106,17 +1106,19 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"controller\x12.\n" +
 	"\aservice\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f2\r^[a-z]{1,32}$R\aservice\x128\n" +
 	"\x05actor\x18\x04 \x01(\v2\x1a.privacyops.audit.v1.ActorB\x06\xbaH\x03\xc8\x01\x01R\x05actor\x12;\n" +
-	"\x06action\x18\x05 \x01(\tB#\xbaH r\x1e2\x1c^[a-z_]{1,40}\\.[a-z_]{1,40}$R\x06action\x126\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\".privacyops.auth.v1.Rule.EventKindR\x04kind\x12$\n" +
-	"\bresource\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bresource\x12,\n" +
-	"\fsubject_refs\x18\b \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\vsubjectRefs\x12A\n" +
-	"\aoutcome\x18\t \x01(\x0e2'.privacyops.audit.v1.AuditEvent.OutcomeR\aoutcome\x12 \n" +
+	"\x06action\x18\x05 \x01(\tB#\xbaH r\x1e2\x1c^[a-z_]{1,40}\\.[a-z_]{1,40}$R\x06action\x12B\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\".privacyops.auth.v1.Rule.EventKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12@\n" +
+	"\bresource\x18\a \x01(\tB$\xbaH!r\x1f2\x1d^([A-Za-z0-9._~:/-]{1,300})?$R\bresource\x12N\n" +
+	"\fsubject_refs\x18\b \x03(\tB+\xbaH(\x92\x01%\x10\xc8\x01\" r\x1e2\x1c^[A-Za-z0-9._:~+/=-]{1,128}$R\vsubjectRefs\x12M\n" +
+	"\aoutcome\x18\t \x01(\x0e2'.privacyops.audit.v1.AuditEvent.OutcomeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x128\n" +
 	"\x06reason\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\x12)\n" +
-	"\vtraceparent\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\vtraceparent\x12A\n" +
+	" \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{0,63})?$R\x06reason\x12V\n" +
+	"\vtraceparent\x18\v \x01(\tB4\xbaH1r/2-^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$R\vtraceparent\x12A\n" +
 	"\n" +
-	"occur_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12P\n" +
-	"\x06detail\x18\r \x03(\v2..privacyops.audit.v1.ReportedEvent.DetailEntryB\b\xbaH\x05\x9a\x01\x02\x102R\x06detail\x1a9\n" +
+	"occur_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12\x94\x01\n" +
+	"\x06detail\x18\r \x03(\v2..privacyops.audit.v1.ReportedEvent.DetailEntryBL\xbaHI\x9a\x01F\x102\"\x1fr\x1d2\x1b^[a-z][A-Za-z0-9_.-]{0,63}$*!r\x1f2\x1d^[A-Za-z0-9._:~/+=,-]{0,512}$R\x06detail\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1b\n" +

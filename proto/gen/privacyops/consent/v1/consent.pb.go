@@ -1501,9 +1501,9 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\x11WithdrawConsentOf\x12/.privacyops.consent.v1.WithdrawConsentOfRequest\x1a\x1e.privacyops.consent.v1.Consent\"[\xaa\xbc\x18 \n" +
 	"\x02\x01\x03\"\x06parent*\x10consent.withdraw0\x03\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=controllers/*}/consents:withdraw\x12\xc6\x01\n" +
 	"\x0eSearchConsents\x12,.privacyops.consent.v1.SearchConsentsRequest\x1a-.privacyops.consent.v1.SearchConsentsResponse\"W\xaa\xbc\x18\x1e\n" +
-	"\x02\x01\x03\"\x06parent*\x0econsent.search0\x01\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=controllers/*}/consents:search2\x7f\n" +
-	"\x06Erased\x12u\n" +
-	"\rRecordErasure\x12+.privacyops.consent.v1.RecordErasureRequest\x1a\x16.google.protobuf.Empty\"\x1f\xaa\xbc\x18\x1b\x12\aerasure*\x0esubject.erased0\x03B\xeb\x01\n" +
+	"\x02\x01\x03\"\x06parent*\x0econsent.search0\x01\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=controllers/*}/consents:search2\x87\x01\n" +
+	"\x06Erased\x12}\n" +
+	"\rRecordErasure\x12+.privacyops.consent.v1.RecordErasureRequest\x1a\x16.google.protobuf.Empty\"'\xaa\xbc\x18#\x12\aerasure\"\x06parent*\x0esubject.erased0\x03B\xeb\x01\n" +
 	"\x19com.privacyops.consent.v1B\fConsentProtoP\x01ZJgithub.com/privacyops/privacyops/proto/gen/privacyops/consent/v1;consentv1\xa2\x02\x03PCX\xaa\x02\x15Privacyops.Consent.V1\xca\x02\x15Privacyops\\Consent\\V1\xe2\x02!Privacyops\\Consent\\V1\\GPBMetadata\xea\x02\x17Privacyops::Consent::V1b\x06proto3"
 
 var (

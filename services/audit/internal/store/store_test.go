@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/store/storetest"
+)
+
+func openSQLite(t *testing.T) (*Store, *sqldb.DB) {
+	t.Helper()
+	db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "audit.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s, err := Open(context.Background(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, db
+}
+
+func TestConformanceSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) audit.Store {
+		s, _ := openSQLite(t)
+		return s
+	})
+}
+
+// TestEntriesStay asks the database itself to change what was recorded, past every line of our own code.
+func TestEntriesStay(t *testing.T) {
+	t.Parallel()
+	s, db := openSQLite(t)
+	ctx := context.Background()
+	event := storetest.Event("school-a", 1)
+	if _, err := s.Accept(ctx, storetest.Base, []audit.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(ctx, []audit.Placement{{ID: event.ID, Index: 0}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`UPDATE entry SET outcome = 'DENIED'`, `DELETE FROM entry`,
+		`UPDATE entry_subject SET subject_ref = 'x'`, `DELETE FROM entry_subject`,
+		`UPDATE placement SET log_index = 7`, `DELETE FROM placement`,
+	} {
+		err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			_, err := tx.Exec(ctx, statement)
+			return err
+		})
+		if err == nil {
+			t.Errorf("%s was carried out", statement)
+		}
+	}
+}
+
+// TestSearchUsesIndexes asks SQLite how it would search: by time within the controller, or from the subject's own entries,
+// and never through the whole table.
+func TestSearchUsesIndexes(t *testing.T) {
+	t.Parallel()
+	_, db := openSQLite(t)
+	for name, test := range map[string]struct {
+		query audit.Query
+		want  string
+	}{
+		"by time": {audit.Query{Controller: "a", Start: storetest.Base, Limit: 10}, "INDEX entry_by_time"},
+		"subject": {audit.Query{Controller: "a", SubjectRefs: []audit.SubjectRef{"s"}, Limit: 10}, "entry_subject USING COVERING INDEX"},
+	} {
+		text, args := searchSQL(test.query)
+		var plan []string
+		err := db.Read(context.Background(), func(ctx context.Context, q sqldb.Querier) (err error) {
+			plan, err = collect(ctx, q, func(r sqldb.Rows) (detail string, err error) {
+				var id, parent, unused int64
+				err = r.Scan(&id, &parent, &unused, &detail)
+				return detail, err
+			}, "EXPLAIN QUERY PLAN "+text, args...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := strings.Join(plan, "\n")
+		if !strings.Contains(steps, test.want) || strings.Contains(steps, "SCAN e\n") {
+			t.Errorf("%s: the plan is\n%s\nwant %q and no scan of all entries", name, steps, test.want)
+		}
+	}
+}

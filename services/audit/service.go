@@ -1,0 +1,207 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/telemetry"
+	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/rpc"
+	"github.com/privacyops/privacyops/services/audit/internal/store"
+	"github.com/privacyops/privacyops/services/audit/internal/tlog"
+)
+
+const (
+	name = "audit" // the service's name, in its certificate and in the events it reports itself
+
+	proofPoll  = 50 * time.Millisecond
+	closeGrace = 20 * time.Second
+)
+
+// Config says what the service works with. The fields above the durations are required; the zero value of a duration
+// means its default.
+type Config struct {
+	// DB is the service's own database. Closing it stays with the caller.
+	DB *sqldb.DB
+	// LogDir is the folder of the verifiable log, best on another disk than the database.
+	LogDir string
+	// KeyFile is the file of the key that signs checkpoints; its public part lies beside it, in KeyFile + ".pub". Both are
+	// made at the first start, and only then: a log that has lost its key is not given another.
+	KeyFile string
+	// Origin is the log's name, the first line of its checkpoints: a host name and path such as "audit.example.org/log",
+	// without spaces or "+".
+	Origin string
+	// Keyring makes pseudonyms. It is the one that all services of the suite have.
+	Keyring *keyring.Keyring
+	// Clock is the log's single source of time.
+	Clock clock.Clock
+	// NewID gives ids that sort by time (UUIDv7).
+	NewID func() string
+	// Telemetry is where the service emits.
+	Telemetry *telemetry.Telemetry
+	// CheckpointInterval is the least time between two checkpoints; 500 ms by default, 100 ms at least.
+	CheckpointInterval time.Duration
+	// ProofWait is how long a call for a proof waits for a checkpoint that covers a new event; 10 s by default.
+	ProofWait time.Duration
+	// VerifyInterval is how often the log is replayed and compared with its index; an hour by default.
+	VerifyInterval time.Duration
+}
+
+func (c *Config) check() error {
+	if c.DB == nil || c.LogDir == "" || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
+		return errors.New("audit: database, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{{&c.CheckpointInterval, 500 * time.Millisecond}, {&c.ProofWait, 10 * time.Second}, {&c.VerifyInterval, time.Hour}} {
+		if *d.value < 0 {
+			return errors.New("audit: a duration is negative")
+		}
+		if *d.value == 0 {
+			*d.value = d.standard
+		}
+	}
+	return nil
+}
+
+// Service is a running audit service.
+type Service struct {
+	cfg       Config
+	store     *store.Store
+	log       *tlog.Log
+	outbox    *outbox.Outbox
+	sequencer *audit.Sequencer
+	verifier  *audit.Verifier
+	rpc       *rpc.Server
+	measuring metric.Registration
+	unlock    func() error
+}
+
+// New opens the service: it brings the schema up to date, opens the log, checks it against its checkpoint, and makes the
+// index follow the log. It fails when another process is the log's sequencer, and when log, key and index contradict each
+// other. Nothing runs before Run.
+func New(ctx context.Context, cfg Config) (*Service, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Service) open(ctx context.Context) (err error) {
+	if s.unlock, err = s.cfg.DB.Lock(ctx, "sequencer"); err != nil {
+		return fmt.Errorf("audit: another process sequences this log: %w", err)
+	}
+	if s.store, err = store.Open(ctx, s.cfg.DB); err != nil {
+		return err
+	}
+	key, err := openKey(s.cfg)
+	if err != nil {
+		return err
+	}
+	if s.log, err = tlog.Open(ctx, tlog.Options{Dir: s.cfg.LogDir, Key: key, CheckpointInterval: s.cfg.CheckpointInterval}); err != nil {
+		return err
+	}
+	s.sequencer = audit.NewSequencer(s.store, s.log, audit.SequencerOptions{Logger: s.cfg.Telemetry.Log})
+	if err := s.sequencer.Recover(ctx); err != nil {
+		return err
+	}
+	s.verifier = audit.NewVerifier(s.store, s.log, s.log)
+	s.outbox, err = outbox.New(ctx, outbox.Config{Service: name, DB: s.cfg.DB, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	if err != nil {
+		return err
+	}
+	return s.openRPC()
+}
+
+func (s *Service) openRPC() (err error) {
+	const scope = "github.com/privacyops/privacyops/services/audit"
+	s.rpc, err = rpc.New(rpc.Config{
+		Recorder: audit.NewRecorder(s.store, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), s.sequencer.Wake),
+		Searcher: s.store,
+		Prover:   audit.NewProver(s.store, s.log, s.cfg.ProofWait, proofPoll),
+		Log:      s.log,
+		Keyring:  s.cfg.Keyring,
+		Meter:    s.cfg.Telemetry.Meter.Meter(scope),
+	})
+	if err != nil {
+		return err
+	}
+	return s.measure(s.cfg.Telemetry.Meter.Meter(scope))
+}
+
+// openKey reads the log's key, or makes it when there is neither a key nor a log.
+func openKey(cfg Config) (tlog.Key, error) {
+	key, err := tlog.ReadKey(cfg.KeyFile, cfg.Origin)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if _, serr := os.Stat(filepath.Join(cfg.LogDir, "checkpoint")); serr == nil {
+		return tlog.Key{}, fmt.Errorf("audit: there is a log but not its key; restore the key file: %w", err)
+	}
+	return tlog.CreateKey(rand.Reader, cfg.KeyFile, cfg.Origin)
+}
+
+// Register puts the service's methods on a gRPC server.
+func (s *Service) Register(r grpc.ServiceRegistrar) { s.rpc.Register(r) }
+
+// Outbox takes the events of this service's own calls: reading the log is itself logged.
+func (s *Service) Outbox() *outbox.Outbox { return s.outbox }
+
+// PublicKey is the key that checks the log's checkpoints, in the text form of signed notes.
+func (s *Service) PublicKey() string { return s.log.Public() }
+
+// Ready reports whether the service can serve: its database answers and its log can be read.
+func (s *Service) Ready(ctx context.Context) error {
+	if err := s.cfg.DB.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := s.log.Head(ctx)
+	return err
+}
+
+// Run sequences accepted events, reports the service's own, and verifies the log at intervals, until ctx is done. It returns
+// an error only when log and index contradict each other: then nothing may be added before someone has looked.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.sequencer.Run(ctx) })
+	group.Go(func() error { s.outbox.Relay(ctx, ownClient{s.rpc}, s.cfg.Telemetry.Log); return nil })
+	group.Go(func() error { s.verifyAtIntervals(ctx); return nil })
+	return group.Wait()
+}
+
+// Close ends the service after Run has returned: it waits for the last checkpoint and releases the log.
+func (s *Service) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	var err error
+	if s.measuring != nil {
+		err = s.measuring.Unregister()
+	}
+	if s.log != nil {
+		err = errors.Join(err, s.log.Close(ctx))
+	}
+	if s.unlock != nil {
+		err = errors.Join(err, s.unlock())
+		s.unlock = nil
+	}
+	return err
+}
