@@ -66,6 +66,7 @@ func Document(operations []Operation, version string) ([]byte, error) {
 			return nil, fmt.Errorf("openapi: the generated document has no operation %s; run make generate", o.ID)
 		}
 		op["parameters"] = parameters(o.Path, op["parameters"])
+		plainLines(op)
 		if paths[o.Path] == nil {
 			paths[o.Path] = map[string]object{}
 		}
@@ -74,7 +75,7 @@ func Document(operations []Operation, version string) ([]byte, error) {
 	for name, value := range overlay {
 		top[name] = value
 	}
-	top["paths"] = paths
+	top["paths"], top["tags"] = paths, usedTags(top["tags"], paths)
 	if info, ok := top["info"].(object); ok {
 		info["version"] = version
 	}
@@ -92,6 +93,39 @@ func parameters(path string, generated any) []any {
 	for _, p := range list {
 		if g, ok := p.(object); ok && g["in"] != "path" {
 			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// plainLines describes a stream as it is served: one plain object a line, not wrapped in `{"result":…}`.
+func plainLines(op object) {
+	responses, _ := op["responses"].(object)
+	ok, _ := responses["200"].(object)
+	schema, _ := ok["schema"].(object)
+	properties, _ := schema["properties"].(object)
+	if result, streamed := properties["result"]; streamed {
+		ok["schema"], ok["description"] = result, "One object a line, now and after each change. An error is the last line."
+		op["produces"] = []any{"application/x-ndjson"}
+	}
+}
+
+// usedTags leaves out the services that the gateway does not serve.
+func usedTags(all any, paths map[string]map[string]object) []any {
+	used := map[any]bool{}
+	for _, item := range paths {
+		for _, op := range item {
+			tags, _ := op["tags"].([]any)
+			for _, t := range tags {
+				used[t] = true
+			}
+		}
+	}
+	out := []any{}
+	list, _ := all.([]any)
+	for _, t := range list {
+		if tag, ok := t.(object); ok && used[tag["name"]] {
+			out = append(out, tag)
 		}
 	}
 	return out

@@ -200,7 +200,9 @@ func TestOnePersonHasOneRef(t *testing.T) {
 
 type brokenKeys struct{}
 
-func (brokenKeys) Keys(context.Context) (jwk.Set, error) { return nil, errors.New("dial 10.0.0.7: refused") }
+func (brokenKeys) Keys(context.Context) (jwk.Set, error) {
+	return nil, errors.New("dial 10.0.0.7: refused")
+}
 
 func TestVerifyWithoutKeysIsUnavailable(t *testing.T) {
 	t.Parallel()

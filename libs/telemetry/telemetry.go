@@ -3,6 +3,7 @@
 // Nothing is global: each service has its own providers, so that the all-in-one tells its services apart and tests look at
 // what one service emitted. Spans and metrics go where the standard OTEL_* variables say; without them nowhere. Log lines
 // are JSON, and only attributes whose keys are on a list get through: whoever adds a key decides that it never names a person.
+// Errors are not logged by their text, which may quote what they failed on; log their kind.
 package telemetry
 
 import (
@@ -67,7 +68,10 @@ func New(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if err := t.startTraces(ctx, res, cfg); err != nil {
 		return nil, err
 	}
-	return t, t.startMetrics(ctx, res)
+	if err := t.startMetrics(ctx, res); err != nil {
+		return nil, errors.Join(err, t.Shutdown(ctx))
+	}
+	return t, nil
 }
 
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, cfg Config) error {
@@ -111,7 +115,7 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) er
 // collector on this machine that nobody has started.
 func configured(names ...string) bool {
 	for _, n := range append(names, "OTEL_EXPORTER_OTLP_ENDPOINT") {
-		if os.Getenv(n) != "" {
+		if os.Getenv(n) != "" { //nolint:forbidigo // OpenTelemetry's standard configuration is the environment, also for its SDK
 			return true
 		}
 	}

@@ -105,7 +105,7 @@ func (s *Service) assemble(ctx context.Context) (err error) {
 	if s.replies, err = idempotency.New(ctx, s.db, s.cfg.Keyring, s.cfg.Clock); err != nil {
 		return err
 	}
-	s.store = store.New(s.db, s.outbox, s.cfg.Keyring)
+	s.store = store.New(s.db, s.outbox, s.cfg.Keyring, s.cfg.Clock)
 	consent := clients.NewConsent(s.cfg.Consent)
 	s.engine = &domain.Engine{Store: s.store, Registers: consent, Participants: clients.Participants(s.cfg.Participants),
 		Proofs: clients.NewAudit(s.cfg.Audit), Erased: consent, Pseudonyms: s.cfg.Keyring, Signer: signer{s.cfg.Signer},
@@ -162,11 +162,32 @@ func (s *Service) advance(ctx context.Context, job jobs.Job) error {
 	if err := json.Unmarshal(job.Args, &args); err != nil {
 		return jobs.Cancel(err)
 	}
+	defer s.heartbeat(ctx, args)()
 	err := s.engine.Advance(ctx, domain.ControllerID(args.Controller), domain.ID(args.Erasure))
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return jobs.Cancel(err)
 	}
 	return err
+}
+
+// heartbeat renews the worker's lease until the returned function is called.
+func (s *Service) heartbeat(ctx context.Context, args store.AdvanceArgs) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(store.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = s.store.Renew(ctx, args) // a lease that runs out costs only another worker's look
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // sweep makes sure that no erasure waits for ever: for each whose work is due there is a job. Jobs get lost when they are given

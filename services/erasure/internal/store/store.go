@@ -11,9 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"time"
 
+	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -46,12 +46,17 @@ type Store struct {
 	db      *sqldb.DB
 	outbox  *outbox.Outbox
 	keyring *keyring.Keyring
+	clock   clock.Clock
 }
 
 // New makes a store on a migrated database.
-func New(db *sqldb.DB, o *outbox.Outbox, k *keyring.Keyring) *Store {
-	return &Store{db: db, outbox: o, keyring: k}
+func New(db *sqldb.DB, o *outbox.Outbox, k *keyring.Keyring, c clock.Clock) *Store {
+	return &Store{db: db, outbox: o, keyring: k, clock: c}
 }
+
+// Lease is how long a worker that has taken an erasure is left alone with it before the sweeper looks for another one. A worker
+// that lives renews it.
+const Lease = 30 * time.Second
 
 var _ erasure.Store = (*Store)(nil)
 
@@ -104,8 +109,8 @@ func nextWork(e *erasure.Erasure) int64 {
 	return sqldb.Micros(at)
 }
 
-// enqueue makes the job for the erasure's next work. Its key holds the revision: a job that waits for an earlier revision's
-// time does not stand in the way of a new one.
+// enqueue makes the job for the erasure's next work. Its key holds revision and fence: a job that waits for an earlier
+// revision's time, or died with an earlier worker, does not stand in the way of a new one.
 func (s *Store) enqueue(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) error {
 	at, ok := e.NextWork()
 	if !ok {
@@ -113,7 +118,7 @@ func (s *Store) enqueue(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) er
 	}
 	return tx.Enqueue(ctx, sqldb.Job{Kind: JobAdvance, RunAt: at,
 		Args:      AdvanceArgs{Controller: string(e.Controller), Erasure: string(e.ID)},
-		UniqueKey: string(e.Controller) + "/" + string(e.ID) + "/" + strconv.FormatInt(e.Revision, 10)})
+		UniqueKey: fmt.Sprintf("%s/%s/%d/%d", e.Controller, e.ID, e.Revision, e.Fence)})
 }
 
 // Get reads one erasure; sqldb.ErrNoRows where there is none.
@@ -181,7 +186,10 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 		}
 		before := e.Fence
 		e.Fence++
-		return s.update(ctx, tx, e, before, erasure.Change{DestroyIdentifiers: e.State.Final()})
+		if err := s.update(ctx, tx, e, before, erasure.Change{DestroyIdentifiers: e.State.Final()}); err != nil {
+			return err
+		}
+		return s.enqueue(ctx, tx, e)
 	})
 	if err == nil && e.State.Final() {
 		s.scrub(ctx)
@@ -209,8 +217,8 @@ func (s *Store) Take(ctx context.Context, c erasure.ControllerID, id erasure.ID,
 		}
 		e.Fence++
 		var wrapped, sealed []byte
-		err := tx.QueryRow(ctx, `UPDATE erasure SET fence = $1 WHERE controller = $2 AND id = $3
-			RETURNING wrapped_key, sealed_identifiers`, e.Fence, string(c), string(id)).Scan(&wrapped, &sealed)
+		err := tx.QueryRow(ctx, `UPDATE erasure SET fence = $1, next_work = $2 WHERE controller = $3 AND id = $4
+			RETURNING wrapped_key, sealed_identifiers`, e.Fence, sqldb.Micros(now.Add(Lease)), string(c), string(id)).Scan(&wrapped, &sealed)
 		if err != nil {
 			return err
 		}
@@ -225,6 +233,9 @@ func (s *Store) Save(ctx context.Context, change erasure.Change) error {
 	e := change.Erasure
 	err := s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if err := s.update(ctx, tx, e, e.Fence, change); err != nil {
+			return err
+		}
+		if err := s.goOn(ctx, tx, e); err != nil {
 			return err
 		}
 		if err := entomb(ctx, tx, e, change.Tombstones); err != nil {
@@ -265,10 +276,30 @@ func (s *Store) update(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, fen
 		return erasure.ErrFenced
 	}
 	e.Revision++
-	if err := s.keep(ctx, tx, e, change); err != nil {
-		return err
+	return s.keep(ctx, tx, e, change)
+}
+
+// goOn makes the job for what a worker leaves for later. What can be done at once the worker itself does: its lease goes on.
+func (s *Store) goOn(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) error {
+	at, ok := e.NextWork()
+	if now := s.clock.Now(); ok && !at.After(now) {
+		return s.lease(ctx, tx, e.Controller, e.ID)
 	}
 	return s.enqueue(ctx, tx, e)
+}
+
+func (s *Store) lease(ctx context.Context, tx sqldb.Tx, c erasure.ControllerID, id erasure.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE erasure SET next_work = $1 WHERE controller = $2 AND id = $3 AND next_work >= 0`,
+		sqldb.Micros(s.clock.Now().Add(Lease)), string(c), string(id))
+	return err
+}
+
+// Renew extends the lease of a worker that lives. What the column says is only when the sweeper looks, so that renewing what
+// has just been left for later does no harm.
+func (s *Store) Renew(ctx context.Context, a AdvanceArgs) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		return s.lease(ctx, tx, erasure.ControllerID(a.Controller), erasure.ID(a.Erasure))
+	})
 }
 
 // keep replaces or destroys the sealed identifiers.

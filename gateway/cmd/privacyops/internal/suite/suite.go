@@ -1,0 +1,229 @@
+// Package suite is the embedded installation: all services in one process and one data folder.
+//
+// The services are the same as in processes of their own ([Command] of each), and speak gRPC to each other over loopback with the
+// same certificates, tokens and rules. Only what an operator would give them is made here: keys, certificates, addresses, and
+// the development issuer of tokens.
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/privacyops/privacyops/gateway"
+	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/server"
+	"github.com/privacyops/privacyops/services/audit"
+	"github.com/privacyops/privacyops/services/consent"
+	"github.com/privacyops/privacyops/services/erasure"
+	"github.com/privacyops/privacyops/services/export"
+	"github.com/privacyops/privacyops/services/participant"
+)
+
+// Options say what to start.
+type Options struct {
+	// DataDir holds everything that lasts.
+	DataDir string
+	// Listen is the public address; default a free port on loopback.
+	Listen string
+	// Admin is the address for health and metrics; none where it is empty.
+	Admin string
+	// LogLevel is the least severe level that is logged; default "warn".
+	LogLevel string
+	// Systems are databases of platforms that the suite speaks for.
+	Systems []participant.SystemConfig
+	// Wrap puts something around each participant. For tests and the demonstration.
+	Wrap func(name string, p participant.Participant) participant.Participant
+	// Spans see every span of every service. For tests and the demonstration.
+	Spans []sdktrace.SpanProcessor
+	// Backoff is the erasure service's; nil: its default.
+	Backoff func(attempt int) time.Duration
+	// Ports are fixed loopback ports of services, by name; a free one for each that is missing.
+	Ports map[string]int
+}
+
+// Suite is a running installation.
+type Suite struct {
+	// URL is the public address, `http://127.0.0.1:8080`.
+	URL string
+	// Issuer makes tokens.
+	Issuer *access.Issuer
+	// CertificateKey and LogKey are files with the public keys by which certificates and the log are verified.
+	CertificateKey, LogKey string
+	// Addresses are the services' own, by name.
+	Addresses map[string]string
+
+	opts   Options
+	at     layout
+	lock   *os.File
+	lis    map[string]net.Listener
+	stages []*stage
+	failed chan error
+}
+
+// stage is one service. They are started in order and stopped in the reverse one: the audit service outlives those whose events
+// it takes.
+type stage struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+var services = []string{"audit", "consent", "participant", "export", "erasure", "gateway"}
+
+// Start starts an installation and returns when it is ready. Stop it with [Suite.Stop].
+func Start(ctx context.Context, o Options) (s *Suite, err error) {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.LogLevel == "" {
+		o.LogLevel = "warn"
+	}
+	s = &Suite{opts: o, at: layout{o.DataDir}, lis: map[string]net.Listener{}, Addresses: map[string]string{}, failed: make(chan error, len(services))}
+	s.CertificateKey, s.LogKey = s.at.certificatePub(), s.at.logKey()+".pub"
+	if err := s.at.prepare(); err != nil {
+		return nil, err
+	}
+	if s.lock, err = s.at.lock(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	if s.Issuer, err = access.OpenIssuer(s.at.keys()); err != nil {
+		return s, err
+	}
+	if err := s.listen(); err != nil {
+		return s, err
+	}
+	if err := s.certify(); err != nil {
+		return s, err
+	}
+	for _, name := range services {
+		s.launch(ctx, name)
+	}
+	return s, s.await(ctx)
+}
+
+func (s *Suite) listen() error {
+	for _, name := range services {
+		address := fmt.Sprintf("127.0.0.1:%d", s.opts.Ports[name])
+		if name == "gateway" {
+			address = s.opts.Listen
+		}
+		lis, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", name, err)
+		}
+		s.lis[name], s.Addresses[name] = lis, lis.Addr().String()
+	}
+	s.URL = "http://" + s.Addresses["gateway"]
+	return nil
+}
+
+// certify makes the certificates of this start.
+func (s *Suite) certify() error {
+	authority, err := server.NewAuthority(s.at.tls(), time.Now())
+	if err != nil {
+		return err
+	}
+	for _, name := range services {
+		if _, err := authority.Issue(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Suite) settings() server.Settings {
+	return server.Settings{TLSDir: s.at.tls(), MasterKey: s.at.masterKey(), Issuer: access.DevelopmentIssuer,
+		Audience: access.DevelopmentAudience, JWKS: access.JWKSPath(s.at.keys()), LogLevel: s.opts.LogLevel}
+}
+
+func (s *Suite) launch(ctx context.Context, name string) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	st := &stage{name: name, cancel: cancel, done: make(chan struct{})}
+	s.stages = append(s.stages, st)
+	lis := s.lis[name]
+	delete(s.lis, name)
+	go func() {
+		defer close(st.done)
+		if st.err = s.serve(ctx, name, lis); st.err != nil {
+			st.err = fmt.Errorf("%s: %w", name, st.err)
+			s.failed <- st.err
+		}
+	}()
+}
+
+// serve runs one service as its own process would.
+func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error {
+	set := s.settings()
+	p, err := set.Open(ctx, name, s.opts.Spans...)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	defer func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) }()
+	switch name {
+	case "audit":
+		c := audit.Command{Settings: set, Database: s.at.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
+		return c.Serve(ctx, p, lis)
+	case "consent":
+		c := consent.Command{Settings: set, Database: s.at.database(name), AuditAddr: s.Addresses["audit"]}
+		return c.Serve(ctx, p, lis)
+	case "participant":
+		c := participant.Command{Settings: set, LedgerDir: s.at.path("ledger")}
+		return c.Serve(ctx, p, lis, participant.Config{Systems: s.opts.Systems, Wrap: s.opts.Wrap})
+	case "export":
+		c := export.Command{Settings: set, Database: s.at.database(name), Packages: s.at.path("packages"), SigningKey: s.at.exportKey(),
+			AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"], Participants: s.participants(), Exclusive: true}
+		return c.Serve(ctx, p, lis)
+	case "erasure":
+		c := erasure.Command{Settings: set, Database: s.at.database(name), CertificateKey: s.at.certificateKey(),
+			AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"], Participants: s.participants(), Exclusive: true}
+		return c.Serve(ctx, p, lis, func(cfg *erasure.Config) { cfg.Backoff = s.opts.Backoff })
+	default:
+		c := gateway.Command{Settings: set, AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"],
+			ExportAddr: s.Addresses["export"], ErasureAddr: s.Addresses["erasure"]}
+		c.Admin = s.opts.Admin
+		return c.Serve(ctx, p, lis)
+	}
+}
+
+func (s *Suite) participants() map[string]string {
+	out := map[string]string{}
+	for _, sys := range s.opts.Systems {
+		out[sys.Name] = s.Addresses["participant"]
+	}
+	return out
+}
+
+// Failed tells when a service has ended by itself.
+func (s *Suite) Failed() <-chan error { return s.failed }
+
+// Stop stops the services, the gateway first and the audit service last, and gives the folder free.
+func (s *Suite) Stop() error {
+	var errs []error
+	for i := len(s.stages) - 1; i >= 0; i-- {
+		st := s.stages[i]
+		st.cancel()
+		<-st.done
+		errs = append(errs, st.err)
+	}
+	s.stages = nil
+	for _, lis := range s.lis {
+		errs = append(errs, lis.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
+	}
+	return errors.Join(errs...)
+}

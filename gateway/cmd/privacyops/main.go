@@ -1,0 +1,53 @@
+// Command privacyops is the whole suite in one binary: the embedded installation, its demonstration, and the tools of the
+// command line. Data goes to standard output, words go to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/privacyops/privacyops/gateway"
+)
+
+// cli is the command line.
+type cli struct {
+	Serve  serveCommand  `cmd:"" help:"Serve the suite: all services in one process, or one of them (--target)."`
+	Demo   demoCommand   `cmd:"" help:"Play the main job against a fresh suite, and prove each step."`
+	Token  tokenCommand  `cmd:"" help:"Make a token of an embedded installation's development issuer."`
+	Verify verifyCommand `cmd:"" help:"Verify evidence without asking the suite."`
+
+	Version kong.VersionFlag `help:"Show the version."`
+}
+
+// exitError ends the program with a code of its own; its text has been printed where it belongs.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+func main() {
+	if target, args := serviceTarget(os.Args[1:]); target != "" {
+		os.Exit(runService(target, args))
+	}
+	var c cli
+	k := kong.Parse(&c, kong.Name("privacyops"), kong.Vars{"version": gateway.Version},
+		kong.Description("Software with which an e-learning vendor and its schools keep their data-protection promises, and prove it."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	k.BindTo(ctx, (*context.Context)(nil))
+	err := k.Run()
+	stop()
+	var code exitError
+	switch {
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "privacyops:", err)
+		os.Exit(1)
+	}
+}

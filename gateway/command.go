@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/privacyops/privacyops/libs/server"
+)
+
+// Command is the gateway as a process of its own: its settings, as flags or in the environment.
+type Command struct {
+	server.Settings
+	ConsentAddr    string   `help:"Address of the consent service." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS" required:""`
+	ExportAddr     string   `help:"Address of the export service." placeholder:"HOST:PORT" env:"PRIVACYOPS_EXPORT_ADDRESS" required:""`
+	ErasureAddr    string   `help:"Address of the erasure service." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS" required:""`
+	AuditAddr      string   `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+	Certificate    string   `help:"Certificate of the public port, a PEM file. Without one only loopback is served." env:"PRIVACYOPS_PUBLIC_CERTIFICATE"`
+	Key            string   `help:"Its key, a PEM file of mode 0600." env:"PRIVACYOPS_PUBLIC_KEY"`
+	TrustedProxies []string `help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PRIVACYOPS_TRUSTED_PROXIES"`
+}
+
+// Run serves until ctx ends.
+func (c *Command) Run(ctx context.Context) error {
+	p, err := c.Open(ctx, "gateway")
+	if err != nil {
+		return err
+	}
+	lis, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	return c.Serve(ctx, p, lis)
+}
+
+// Serve serves on a listener until ctx ends.
+func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
+	var conns []*grpc.ClientConn
+	defer func() {
+		for _, conn := range conns {
+			err = errors.Join(err, conn.Close())
+		}
+	}()
+	dial := func(service, address string) *grpc.ClientConn {
+		conn, derr := p.Dial(server.Peer{Service: service, Address: address})
+		if derr != nil {
+			err = errors.Join(err, derr)
+			return nil
+		}
+		conns = append(conns, conn)
+		return conn
+	}
+	consent, export := dial("consent", c.ConsentAddr), dial("export", c.ExportAddr)
+	erasure, audit := dial("erasure", c.ErasureAddr), dial("audit", c.AuditAddr)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	g, err := New(ctx, Config{Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
+		TLS: server.TLSFiles{Certificate: c.Certificate, Key: c.Key}, Verifier: p.Verifier, Telemetry: p.Telemetry, Clock: p.Clock,
+		Version: Version, TrustedProxies: proxies, NewID: p.NewID})
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return g.Serve(ctx, lis) })
+	if c.Admin != "" {
+		work.Go(func() error { return serveAdmin(ctx, c.Admin, g.AdminHandler()) })
+	}
+	return work.Wait()
+}
+
+// Version is the suite's, as the reference page and `privacyops --version` show it.
+const Version = "0.1.0"
+
+func (c *Command) proxies() (out []netip.Prefix, err error) {
+	for _, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("gateway: %q is no network; write for example 10.0.0.0/8", text)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func serveAdmin(ctx context.Context, address string, h http.Handler) error {
+	hs := &http.Server{Addr: address, Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = hs.Close() })
+	defer stop()
+	if err := hs.ListenAndServe(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("gateway: admin address: %w", err)
+	}
+	return nil
+}

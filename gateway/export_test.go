@@ -1,0 +1,4 @@
+package gateway
+
+// PageRoutes shows the gateway's own pages to its tests.
+var PageRoutes = pageRoutes

@@ -1,0 +1,198 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/privacyops/privacyops/gateway/internal/problem"
+	"github.com/privacyops/privacyops/gateway/internal/route"
+	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/telemetry"
+)
+
+const (
+	// deadline bounds a unary call, and how long its body may take to arrive.
+	deadline = 15 * time.Second
+	// answerTime is how long a client may take to read the answer of a unary call after its deadline.
+	answerTime = 15 * time.Second
+)
+
+// Config is what a door is made of. All but Limits, TrustedProxies and Secure is required.
+type Config struct {
+	// Routes says what there is behind the door.
+	Routes *route.Table
+	// Verifier tells callers by their tokens.
+	Verifier *access.Verifier
+	// Telemetry takes spans, metrics and log lines.
+	Telemetry *telemetry.Telemetry
+	// Clock measures.
+	Clock clock.Clock
+	// Limits bound what callers may do; zero fields take their defaults.
+	Limits Limits
+	// TrustedProxies may say, in X-Forwarded-For, for whom they call.
+	TrustedProxies []netip.Prefix
+	// Secure says that the public port speaks TLS, so that browsers are told to insist on it.
+	Secure bool
+}
+
+type door struct {
+	Config
+	next      http.Handler
+	addresses *meter
+	callers   *meter
+	running   *gate
+}
+
+// New makes the door in front of a handler. The handler finds the route with [route.From] and the caller with
+// [access.CallerFrom].
+func New(cfg Config, next http.Handler) http.Handler {
+	cfg.Limits = cfg.Limits.withDefaults()
+	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent),
+		addresses: newMeter(cfg.Limits.CallsPerAddress), callers: newMeter(cfg.Limits.CallsPerCaller)}
+	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}
+}
+
+// visit is one request on its way through the door.
+type visit struct {
+	door    *door
+	request *http.Request
+	match   *route.Match
+	refusal error
+}
+
+// serve lets the request through, or answers why not.
+func (v *visit) serve(ctx context.Context, w http.ResponseWriter) {
+	start := v.door.Clock.Now()
+	rec := &recorder{ResponseWriter: w}
+	v.setHeaders(ctx, rec.Header())
+	defer func() { v.log(ctx, rec.status, v.door.Clock.Now().Sub(start)) }()
+	defer func() {
+		if p := recover(); p != nil {
+			v.panicked(ctx, rec, p)
+		}
+	}()
+	r := v.request.WithContext(ctx)
+	ctx, leave, err := v.admit(r)
+	if err != nil {
+		problem.Write(rec, r, err)
+		return
+	}
+	defer leave()
+	v.setDeadlines(rec)
+	if v.match.Kind == route.Unary {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, deadline)
+		defer cancel()
+	}
+	v.door.next.ServeHTTP(rec, r.WithContext(route.With(ctx, v.match)))
+}
+
+// admit passes the request, or gives the reason why not. Leave must be called when the call ends.
+func (v *visit) admit(r *http.Request) (ctx context.Context, leave func(), err error) {
+	d := v.door
+	if err := d.addresses.take(client(r, d.TrustedProxies), d.Clock.Now()); err != nil {
+		return nil, nil, err
+	}
+	if err := checkForm(r); err != nil {
+		return nil, nil, err
+	}
+	if v.refusal != nil {
+		return nil, nil, v.refusal
+	}
+	if v.match.Public() {
+		return r.Context(), func() {}, nil
+	}
+	caller, err := authenticate(r, d.Verifier)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.callers.take(caller.Ref, d.Clock.Now()); err != nil {
+		return nil, nil, err
+	}
+	leave, err = d.running.enter(caller.Ref)
+	return access.WithCaller(r.Context(), caller), leave, err
+}
+
+// setDeadlines bounds how long the connection may be held by a client that sends or reads slowly. Handlers of files and
+// streams set their own, and move them on as they make progress.
+func (v *visit) setDeadlines(w http.ResponseWriter) {
+	if v.match.Kind != route.Unary && v.match.Kind != route.Page {
+		return
+	}
+	// Sockets know the machine's time only. A connection without deadlines (a test's recorder) is bounded by the context.
+	conn, now := http.NewResponseController(w), time.Now()
+	if v.request.Body != nil && v.request.Body != http.NoBody {
+		_ = conn.SetReadDeadline(now.Add(deadline))
+	}
+	_ = conn.SetWriteDeadline(now.Add(deadline + answerTime))
+}
+
+// panicked answers for a handler that panicked. The panic's value may hold anything and is not logged; its place is.
+func (v *visit) panicked(ctx context.Context, rec *recorder, p any) {
+	if p == http.ErrAbortHandler { //nolint:errorlint,err113 // net/http compares it like this
+		panic(p) // the connection is meant to break
+	}
+	v.door.Telemetry.Log.ErrorContext(ctx, "panic in a request", "error_kind", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	if rec.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
+	problem.Write(rec, v.request.WithContext(ctx), fault.New(fault.Internal, "PANIC", "Internal error."))
+}
+
+// log writes how the request ended.
+func (v *visit) log(ctx context.Context, status int, took time.Duration) {
+	level := slog.LevelDebug
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	v.door.Telemetry.Log.LogAttrs(ctx, level, "request", slog.String("route", pattern(v.request.Method, v.match)),
+		slog.Int("status", status), slog.Int64("duration_ms", took.Milliseconds()))
+}
+
+// setHeaders sets what every answer carries. Handlers replace what they know better.
+func (v *visit) setHeaders(ctx context.Context, h http.Header) {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		h.Set("X-Request-Id", sc.TraceID().String())
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	if v.door.Secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader sends the header.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends a part of the body.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,39 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/privacyops/privacyops/gateway/internal/route"
+	"github.com/privacyops/privacyops/libs/fault"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+)
+
+// tileHeight is the height of the log's tiles (C2SP tlog-tiles): 256 hashes wide.
+const tileHeight = 8
+
+// serveTile gives a tile of the log's hashes at its C2SP tlog-tiles path: `tile/<level>/<index>`, with the index in groups
+// of three digits (`x001/x234/067`), and `.p/<width>` for a partial tile. A full tile never changes.
+func (h *Handler) serveTile(w http.ResponseWriter, r *http.Request) {
+	tile, err := tlog.ParseTilePath("tile/8/" + strings.Join(route.From(r.Context()).Params, "/"))
+	if err != nil || tile.L < 0 || tile.H != tileHeight {
+		h.fail(w, r, fault.Missing())
+		return
+	}
+	req := &auditv1.GetTileRequest{Level: uint32(tile.L), Index: uint64(tile.N)}
+	if tile.W < 1<<tileHeight {
+		req.Width = uint32(tile.W)
+	}
+	body, err := auditv1.NewAuditLogClient(h.conns["privacyops.audit.v1"]).GetTile(outgoing(r), req)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if req.GetWidth() == 0 {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	w.Write(body.GetData())
+}

@@ -1,0 +1,42 @@
+package consent
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/privacyops/privacyops/libs/server"
+)
+
+// Command is the service as a process of its own: its settings, as flags or in the environment.
+type Command struct {
+	server.Settings
+	Database  string `help:"URL of the database, for example sqlite:/var/lib/privacyops/consent.db." env:"PRIVACYOPS_CONSENT_DATABASE" required:""`
+	AuditAddr string `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+}
+
+// Run serves until ctx ends.
+func (c *Command) Run(ctx context.Context) error {
+	p, err := c.Open(ctx, "consent")
+	if err != nil {
+		return err
+	}
+	lis, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return err
+	}
+	return c.Serve(ctx, p, lis)
+}
+
+// Serve serves on a listener until ctx ends.
+func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
+	audit, err := p.Dial(server.Peer{Service: "audit", Address: c.AuditAddr})
+	if err != nil {
+		return err
+	}
+	s, err := New(ctx, Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, Audit: audit})
+	if err != nil {
+		return errors.Join(err, audit.Close())
+	}
+	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close(), audit.Close())
+}

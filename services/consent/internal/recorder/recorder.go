@@ -1,0 +1,115 @@
+// Package recorder makes decisions durable before they are given, at the price of one commit for many.
+//
+// Every decision is an audit event that must be on disk before its answer leaves. A commit costs a flush of the disk, and the
+// database commits one transaction after the other, so decisions that are made at the same time share one: while a commit
+// runs, the events of further calls gather, and whichever call is next takes them all into its own transaction. Nobody waits
+// for company that does not come: a single call commits at once.
+package recorder
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/sqldb"
+)
+
+// maxGroup bounds the events of one transaction, so that a change that waits for the database is not kept waiting long.
+const maxGroup = 2000
+
+// errAbandoned ends the wait of calls whose group was lost to a panic of the one that committed it.
+var errAbandoned = errors.New("recorder: the group was not committed")
+
+// Writer runs a function in a write transaction; *sqldb.DB does.
+type Writer interface {
+	Write(ctx context.Context, fn func(ctx context.Context, tx sqldb.Tx) error) error
+}
+
+// Recorder writes events in groups. It is safe for concurrent use.
+type Recorder struct {
+	db     Writer
+	outbox *outbox.Outbox
+	turn   chan struct{} // holds one token: who has it commits
+
+	mu      sync.Mutex
+	waiting []*entry
+}
+
+// entry is the events of one call.
+type entry struct {
+	ctx    context.Context //nolint:containedctx // each event belongs to its own call, whose actor and trace it carries
+	events []outbox.Event
+	done   chan error
+}
+
+// New makes a recorder that writes to the outbox's own database.
+func New(db Writer, o *outbox.Outbox) *Recorder {
+	r := &Recorder{db: db, outbox: o, turn: make(chan struct{}, 1)}
+	r.turn <- struct{}{}
+	return r
+}
+
+// Record returns once the events are committed, all or none. The events belong to the call of ctx. When ctx ends first, its
+// error is returned and the events may be committed all the same.
+func (r *Recorder) Record(ctx context.Context, events ...outbox.Event) error {
+	e := &entry{ctx: ctx, events: events, done: make(chan error, 1)}
+	r.mu.Lock()
+	r.waiting = append(r.waiting, e)
+	r.mu.Unlock()
+	for {
+		select {
+		case err := <-e.done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.turn:
+			r.lead()
+		}
+	}
+}
+
+// lead commits what waits, in one transaction, and passes the turn on.
+func (r *Recorder) lead() {
+	defer func() { r.turn <- struct{}{} }()
+	group := r.take()
+	if len(group) == 0 {
+		return
+	}
+	err := errAbandoned
+	defer func() {
+		for _, e := range group {
+			e.done <- err
+		}
+	}()
+	// The transaction is everybody's: it does not end with the call that happens to lead.
+	err = r.db.Write(context.WithoutCancel(group[0].ctx), func(_ context.Context, tx sqldb.Tx) error {
+		return r.write(tx, group)
+	})
+}
+
+func (r *Recorder) write(tx sqldb.Tx, group []*entry) error {
+	for _, e := range group {
+		ctx := context.WithoutCancel(e.ctx)
+		for _, event := range e.events {
+			if _, err := r.outbox.Record(ctx, tx, event); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// take removes the group that goes into the next transaction: whole entries, one at least.
+func (r *Recorder) take() []*entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, events := 0, 0
+	for n < len(r.waiting) && (n == 0 || events+len(r.waiting[n].events) <= maxGroup) {
+		events += len(r.waiting[n].events)
+		n++
+	}
+	group := r.waiting[:n:n]
+	r.waiting = r.waiting[n:]
+	return group
+}

@@ -1,0 +1,74 @@
+package rpc
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/sqldb"
+	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
+	"github.com/privacyops/privacyops/services/consent/internal/consent"
+)
+
+// WithdrawConsent withdraws one consent, at once (GDPR art. 7(3)).
+func (s *consentsServer) WithdrawConsent(ctx context.Context, req *pb.WithdrawConsentRequest) (*pb.Consent, error) {
+	controller, id, err := parseConsent("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	outbox.About(ctx, consentName(controller, id))
+	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.Consent, error) {
+		c, err := s.Store.Consent(ctx, tx, controller, id)
+		if err != nil {
+			return nil, err
+		}
+		return s.withdraw(ctx, tx, rev, []consent.Consent{c})
+	})
+}
+
+// withdraw ends the named consents, which are of one activity, and those that go with them; it gives the named one with
+// the latest act. Where all are withdrawn already nothing changes, and the call's event is left to the interceptor.
+func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.Revision, named []consent.Consent) (*pb.Consent, error) {
+	refs := subjectsOf(named)
+	outbox.About(ctx, consentName(named[0].Controller, named[0].ID), texts(refs)...)
+	linked, err := s.Store.ConsentsTo(ctx, tx, named[0].Controller, named[0].Activity, refs)
+	if err != nil {
+		return nil, err
+	}
+	now, ending := s.now(), consent.Withdrawing(named, linked)
+	if len(ending) == 0 {
+		return s.consentMessage(latest(named)), nil
+	}
+	if err := s.Store.Withdraw(ctx, tx, named[0].Controller, ending, now, rev); err != nil {
+		return nil, err
+	}
+	for i := range named {
+		if named[i].WithdrawRevision == 0 {
+			named[i].WithdrawTime, named[i].WithdrawRevision = now, rev
+		}
+	}
+	answer := latest(named)
+	detail := map[string]string{"activity": string(answer.Activity), "withdrawn": strconv.Itoa(len(ending))}
+	return s.consentMessage(answer), s.record(ctx, tx, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: texts(refs), Detail: detail})
+}
+
+// subjectsOf lists the pseudonyms of consents, each once.
+func subjectsOf(list []consent.Consent) []consent.SubjectRef {
+	var refs []consent.SubjectRef
+	for _, c := range list {
+		refs = append(refs, c.Subjects...)
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs)
+}
+
+// latest is the consent with the latest act; of those withdrawn together, the one that was given last.
+func latest(list []consent.Consent) consent.Consent {
+	return slices.MaxFunc(list, func(a, b consent.Consent) int {
+		if a.LastAct() != b.LastAct() {
+			return int(a.LastAct() - b.LastAct())
+		}
+		return int(a.GiveRevision - b.GiveRevision)
+	})
+}

@@ -1,0 +1,134 @@
+package export
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/privacyops/privacyops/libs/idempotency"
+	"github.com/privacyops/privacyops/libs/jobs"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	domain "github.com/privacyops/privacyops/services/export/internal/export"
+	"github.com/privacyops/privacyops/services/export/internal/store"
+)
+
+const (
+	// stopTime is how long a stopping service lets its work go on before it puts it back.
+	stopTime = 5 * time.Second
+	// flushTime is how long it then tries to hand over its last events. What is left waits in the database.
+	flushTime = 5 * time.Second
+	// tidyEvery is how often files without an export, and answers that are older than any key is honoured, are looked for.
+	tidyEvery = time.Hour
+)
+
+// Run works on exports, deletes packages whose time has come, and hands audit events to auditd, until ctx ends. Work that
+// does not end soon after is put back, and what auditd has not taken stays in the database: both for the next start.
+func (s *Service) Run(ctx context.Context) error {
+	runner, err := jobs.NewRunner(s.db, jobs.Config{
+		Handlers: s.handlers(), Workers: s.cfg.Workers, Timeout: jobTimeout, Exclusive: s.cfg.Exclusive,
+		Logger: s.cfg.Telemetry.Log, Tracer: s.cfg.Telemetry.Tracer,
+	})
+	if err != nil {
+		return err
+	}
+	if s.cfg.Exclusive {
+		if err := s.store.FreeAll(ctx); err != nil {
+			return fmt.Errorf("export: free what a crash left: %w", err)
+		}
+	}
+	if err := runner.Start(ctx); err != nil {
+		return err
+	}
+	client := auditv1.NewAuditIngestClient(s.cfg.Audit)
+	var wait sync.WaitGroup
+	wait.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
+	wait.Go(func() { s.every(ctx, s.cfg.Sweep, "exports that are due were not looked for", s.sweep) })
+	wait.Go(func() { s.every(ctx, tidyEvery, "what nobody needs was not cleared away", s.tidy) })
+	<-ctx.Done()
+
+	last := context.WithoutCancel(ctx)
+	soon, cancel := context.WithTimeout(last, stopTime)
+	defer cancel()
+	err = runner.Stop(soon)
+	wait.Wait()
+	flush, cancelFlush := context.WithTimeout(last, flushTime)
+	defer cancelFlush()
+	if ferr := s.outbox.Flush(flush, client); ferr != nil {
+		s.cfg.Telemetry.Log.WarnContext(last, "audit events wait for the next start", "error_kind", fmt.Sprintf("%T", ferr))
+	}
+	return err
+}
+
+// every does something now and at intervals, and logs that it failed.
+func (s *Service) every(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Telemetry.Log.WarnContext(ctx, failure, "error_kind", fmt.Sprintf("%T", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep enqueues a job for whatever is due: nothing is ever stuck for longer than this interval.
+func (s *Service) sweep(ctx context.Context) error { return s.store.Sweep(ctx, s.cfg.Clock.Now()) }
+
+// tidy deletes files that no export refers to: a crash between two steps may leave one. A file's name is in its export's row
+// before there is a file, so one without a row belongs to nobody, however new it is.
+func (s *Service) tidy(ctx context.Context) error {
+	files, err := s.folder.List()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		found, err := s.store.Refers(ctx, f)
+		if err != nil {
+			return err
+		}
+		if !found {
+			if err := s.folder.Remove(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return s.replies.Forget(ctx, idempotency.Keep)
+}
+
+// advance carries an export on until it ends or has to wait.
+func (s *Service) advance(ctx context.Context, job jobs.Job) error {
+	ref, err := refOf(job)
+	if err != nil {
+		return jobs.Cancel(err)
+	}
+	for {
+		more, err := s.engine.Advance(ctx, ref)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// expire deletes a package.
+func (s *Service) expire(ctx context.Context, job jobs.Job) error {
+	ref, err := refOf(job)
+	if err != nil {
+		return jobs.Cancel(err)
+	}
+	return s.engine.Expire(ctx, ref)
+}
+
+func refOf(job jobs.Job) (domain.Ref, error) {
+	var args store.JobArgs
+	if json.Unmarshal(job.Args, &args) != nil || args.Controller == "" || args.Export == "" {
+		return domain.Ref{}, errors.New("export: a job names no export")
+	}
+	return args.Ref(), nil
+}

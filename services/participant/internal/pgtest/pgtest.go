@@ -1,0 +1,99 @@
+// Package pgtest gives tests a PostgreSQL database of their own: one private server
+// per test process, one database per test. It is imported by tests only.
+//
+// Where the environment variable PRIVACYOPS_TEST_POSTGRES holds a connection string,
+// databases are created on that server. Otherwise a server is started from the binaries
+// that pg_config names, in a temporary folder, on a free loopback port. Without binaries
+// a test is skipped on a laptop and fails where CI is set.
+//
+// A test package that uses it stops the server when it ends:
+//
+//	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Variable names a server to use instead of a private one.
+const Variable = "PRIVACYOPS_TEST_POSTGRES"
+
+var (
+	once    sync.Once
+	running *server
+	admin   string // connection string of the server
+	trouble error
+	counter atomic.Int64
+)
+
+// Main runs the tests of a package and stops the server that they started, if any.
+func Main(m *testing.M) int {
+	defer func() {
+		if running != nil {
+			running.stop()
+		}
+	}()
+	return m.Run()
+}
+
+// Database creates an empty database for a test, dropped when the test ends, and
+// returns its connection string.
+func Database(t testing.TB) string {
+	t.Helper()
+	once.Do(func() {
+		if admin = os.Getenv(Variable); admin == "" {
+			if running, trouble = start(); trouble == nil {
+				admin = running.dsn
+			}
+		}
+	})
+	if trouble != nil {
+		message := fmt.Sprintf("PostgreSQL cannot be started here: %v. Install its server or set %s.", trouble, Variable)
+		if os.Getenv("CI") != "" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	name := fmt.Sprintf("privacyops_test_%d_%d", os.Getpid(), counter.Add(1))
+	if err := command("CREATE DATABASE " + name); err != nil {
+		t.Fatalf("creating a database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := command("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("dropping a database: %v", err)
+		}
+	})
+	return withDatabase(admin, name)
+}
+
+// command runs one statement on the server.
+func command(statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, admin)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// withDatabase names another database in a connection string of either form.
+func withDatabase(dsn, name string) string {
+	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
+		u.Path = "/" + name
+		return u.String()
+	}
+	return dsn + " dbname=" + name
+}

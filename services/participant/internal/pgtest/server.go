@@ -1,0 +1,165 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// server is a private PostgreSQL server.
+type server struct {
+	dsn  string
+	dir  string
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+}
+
+// start makes a cluster in a temporary folder and runs a server on it.
+func start() (*server, error) {
+	out, err := exec.Command("pg_config", "--bindir").Output()
+	if err != nil {
+		return nil, errors.New("pg_config was not found")
+	}
+	bin := strings.TrimSpace(string(out))
+	cred, err := credential()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "pgtest-")
+	if err != nil {
+		return nil, err
+	}
+	if cred != nil {
+		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	s := &server{dir: dir}
+	if err := s.cluster(bin, cred); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	for range 3 { // another process may take the free port first
+		if err = s.run(bin, cred); err == nil {
+			return s, nil
+		}
+	}
+	_ = os.RemoveAll(dir)
+	return nil, err
+}
+
+// credential is the user postgres where this process is root, which PostgreSQL refuses.
+func credential() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres")
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+func (s *server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *server) cluster(bin string, cred *syscall.Credential) error {
+	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=trust",
+		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// run starts the server and waits until it answers. It dies with this process: the
+// thread that started it stays alive until then.
+func (s *server) run(bin string, cred *syscall.Credential) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		return err
+	}
+	var log bytes.Buffer
+	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200")
+	s.cmd.Dir, s.cmd.Stderr = s.dir, &log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
+	s.done = make(chan struct{})
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig follows the thread
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait()
+		}
+		close(s.done)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.dsn = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	if !s.answers() {
+		s.halt()
+		return fmt.Errorf("postgres did not start: %s", bytes.TrimSpace(log.Bytes()))
+	}
+	return nil
+}
+
+// answers waits up to half a minute for the server.
+func (s *server) answers() bool {
+	for range 300 {
+		select {
+		case <-s.done:
+			return false
+		case <-time.After(100 * time.Millisecond):
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		conn, err := pgx.Connect(ctx, s.dsn)
+		if err == nil {
+			_ = conn.Close(ctx)
+		}
+		cancel()
+		if err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// halt ends the process at once; the data are thrown away.
+func (s *server) halt() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	<-s.done
+}
+
+func (s *server) stop() {
+	s.halt()
+	_ = os.RemoveAll(s.dir)
+}
