@@ -12,7 +12,6 @@ package idempotency
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
 )
 
@@ -66,16 +66,19 @@ type Request struct {
 	Body proto.Message
 }
 
-// Once runs fn in a write transaction and remembers its answer, or gives the answer of the first call again.
+// Once runs fn in a write transaction and remembers its answer, or gives the answer of the first call again. The audit event of
+// a call that was answered from memory says so (detail `replay`): it stands for no second effect. What fn refuses is not
+// remembered: nothing happened, and the same key may try again.
 //
 // The error has reason IDEMPOTENCY_KEY_REUSED where the key came with another request before, and IDEMPOTENCY_KEY_INVALID
 // where it is no UUID or header and body name different ones.
-func Once[T proto.Message](ctx context.Context, r *Replies, req Request, empty T, fn func(ctx context.Context, tx sqldb.Tx) (T, error)) (reply T, err error) {
+func Once[T proto.Message](ctx context.Context, r *Replies, req Request, empty T, fn func(ctx context.Context, tx sqldb.Tx) (T, error)) (T, error) {
+	var reply, none T
 	id, err := keyOf(ctx, req.ID)
 	if err != nil {
-		return reply, err
+		return none, err
 	}
-	err = r.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err = r.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
 		if id == "" {
 			reply, err = fn(ctx, tx)
 			return err
@@ -85,45 +88,57 @@ func Once[T proto.Message](ctx context.Context, r *Replies, req Request, empty T
 		if err != nil {
 			return err
 		}
-		found, err := stored(ctx, tx, key, digest, empty)
-		if err != nil || found {
-			reply = empty
+		first, err := r.claim(ctx, tx, key, digest)
+		if err != nil {
 			return err
+		}
+		if !first {
+			reply = empty
+			return recall(ctx, tx, key, digest, empty)
 		}
 		if reply, err = fn(ctx, tx); err != nil {
 			return err
 		}
-		return r.store(ctx, tx, key, digest, reply)
+		return remember(ctx, tx, key, reply)
 	})
-	return reply, err
+	if err != nil {
+		return none, err
+	}
+	return reply, nil
 }
 
-func stored(ctx context.Context, tx sqldb.Tx, key, digest string, into proto.Message) (bool, error) {
+// claim takes the key for this call, before there is any effect: of two calls at the same time the second waits here until
+// the first has committed, and then finds its answer.
+func (r *Replies) claim(ctx context.Context, tx sqldb.Tx, key, digest string) (first bool, err error) {
+	n, err := tx.Exec(ctx, `INSERT INTO idempotent_reply (key, request, reply, create_time) VALUES ($1, $2, '', $3)
+		ON CONFLICT (key) DO NOTHING`, key, digest, sqldb.Micros(r.clock.Now()))
+	return n == 1, err
+}
+
+// recall reads the answer of the first call.
+func recall(ctx context.Context, tx sqldb.Tx, key, digest string, into proto.Message) error {
 	var request, text string
-	err := tx.QueryRow(ctx, `SELECT request, reply FROM idempotent_reply WHERE key = $1`, key).Scan(&request, &text)
-	switch {
-	case errors.Is(err, sqldb.ErrNoRows):
-		return false, nil
-	case err != nil:
-		return false, err
-	case request != digest:
-		return false, fault.New(fault.Exists, "IDEMPOTENCY_KEY_REUSED",
+	if err := tx.QueryRow(ctx, `SELECT request, reply FROM idempotent_reply WHERE key = $1`, key).Scan(&request, &text); err != nil {
+		return err
+	}
+	if request != digest {
+		return fault.New(fault.Exists, "IDEMPOTENCY_KEY_REUSED",
 			"This idempotency key was used with another request before. Use a new key for a new request.")
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return false, fmt.Errorf("idempotency: stored reply: %w", err)
+		return fmt.Errorf("idempotency: stored reply: %w", err)
 	}
-	return true, proto.Unmarshal(raw, into)
+	outbox.Detail(ctx, "replay", "true")
+	return proto.Unmarshal(raw, into)
 }
 
-func (r *Replies) store(ctx context.Context, tx sqldb.Tx, key, digest string, reply proto.Message) error {
+func remember(ctx context.Context, tx sqldb.Tx, key string, reply proto.Message) error {
 	raw, err := proto.Marshal(reply)
 	if err != nil {
 		return fmt.Errorf("idempotency: reply: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO idempotent_reply (key, request, reply, create_time) VALUES ($1, $2, $3, $4)`,
-		key, digest, base64.StdEncoding.EncodeToString(raw), sqldb.Micros(r.clock.Now()))
+	_, err = tx.Exec(ctx, `UPDATE idempotent_reply SET reply = $1 WHERE key = $2`, base64.StdEncoding.EncodeToString(raw), key)
 	return err
 }
 
@@ -170,4 +185,6 @@ func keyOf(ctx context.Context, field string) (string, error) {
 	return id, nil
 }
 
-func badKey(message string) error { return fault.New(fault.Invalid, "IDEMPOTENCY_KEY_INVALID", message) }
+func badKey(message string) error {
+	return fault.New(fault.Invalid, "IDEMPOTENCY_KEY_INVALID", message)
+}

@@ -56,7 +56,8 @@ func New(ctx context.Context, cfg Config) (*Outbox, error) {
 	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1)}, nil
 }
 
-// Record writes an event in the caller's transaction and returns its id. When it fails, the transaction must fail too.
+// Record writes an event in the caller's transaction and returns its id. When it fails, the transaction must fail too. It fails
+// for events that the audit service would not take (see ReportedEvent in the proto: no more than 200 people, for example).
 func (o *Outbox) Record(ctx context.Context, tx sqldb.Tx, e Event) (string, error) {
 	call := CallFrom(ctx)
 	if call != nil {
@@ -119,9 +120,6 @@ func (e Event) completedBy(call *Call) Event {
 }
 
 func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error) {
-	if e.Action == "" || e.Kind == "" {
-		return "", errors.New("outbox: an event needs an action and a kind")
-	}
 	actor := Actor{Kind: "SERVICE", Ref: o.cfg.Service}
 	if call != nil {
 		actor = call.Actor
@@ -138,8 +136,7 @@ func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error
 		Reason:  e.Reason, Traceparent: traceparent(ctx), OccurTime: timestamppb.New(o.cfg.Clock.Now().UTC().Truncate(time.Microsecond)),
 		Detail: e.Detail,
 	}
-	// An event that the audit service would refuse must fail here, with its change: later it would stand in the way of all others.
-	if err := protovalidate.Validate(msg); err != nil {
+	if err := acceptable(msg); err != nil {
 		return "", fmt.Errorf("outbox: event %s: %w", e.Action, err)
 	}
 	text, err := protojson.Marshal(msg)
@@ -147,6 +144,15 @@ func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error
 		return "", fmt.Errorf("outbox: encode %s: %w", e.Action, err)
 	}
 	return string(text), nil
+}
+
+// acceptable refuses what the audit service would refuse. Such an event must fail with its change: once committed, it would
+// stand in the way of all that come after it.
+func acceptable(msg *auditv1.ReportedEvent) error {
+	if msg.GetActor().GetKind() == auditv1.Actor_KIND_UNSPECIFIED {
+		return errors.New("its actor is of no kind that exists")
+	}
+	return protovalidate.Validate(msg)
 }
 
 func actorMessage(a Actor) *auditv1.Actor {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -14,6 +15,7 @@ import (
 
 const (
 	relayBatch   = 200
+	relayBytes   = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
 	relayIdle    = time.Second
 	relayTimeout = 15 * time.Second
 	relayWait    = 200 * time.Millisecond
@@ -28,10 +30,10 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 		n, err := o.relayOnce(ctx, client)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			log.WarnContext(ctx, "audit events wait: the audit service does not accept them", "error_kind", fmt.Sprintf("%T", err))
+			log.WarnContext(ctx, "audit events wait: they cannot be handed to the audit service", "code", status.Code(err).String())
 			o.sleep(ctx, wait, false)
 			wait = min(2*wait, relayMaxWait)
-		case n == relayBatch:
+		case n > 0: // there may be more
 			wait = relayWait
 		default:
 			wait = relayWait
@@ -84,7 +86,7 @@ func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, e
 			return err
 		}
 		defer rows.Close()
-		for rows.Next() {
+		for size := 0; size < relayBytes && rows.Next(); {
 			var text string
 			if err := rows.Scan(&text); err != nil {
 				return err
@@ -93,7 +95,7 @@ func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, e
 			if err := protojson.Unmarshal([]byte(text), e); err != nil {
 				return fmt.Errorf("outbox: a stored event does not parse: %w", err)
 			}
-			events = append(events, e)
+			events, size = append(events, e), size+len(text)
 		}
 		return rows.Err()
 	})

@@ -21,7 +21,7 @@ type Peer struct {
 	Address string
 }
 
-// Dial connects to a service. Calls without a deadline get one; faults of the service come back as faults.
+// Dial connects to a service. Calls without a deadline get one. Errors are gRPC statuses; [Fault] makes faults of them.
 func Dial(p Peer, files TLSFiles, t *telemetry.Telemetry, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	tlsConfig, err := files.ClientTLS(p.Service)
 	if err != nil {

@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -58,11 +60,17 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if err := g.check(ctx, call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call, err)
 	}
-	resp, err = handler(ctx, req)
+	err = g.protect(ctx, func() (err error) {
+		resp, err = handler(ctx, req)
+		return err
+	})
 	if err != nil {
 		return nil, g.refused(ctx, call, err)
 	}
-	return resp, g.witness(ctx, call)
+	if err := g.witness(ctx, call); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
@@ -81,7 +89,7 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		return g.refused(ctx, call, err)
 	}
 	guarded := &guardedStream{ServerStream: ss, ctx: ctx, guard: g, call: call}
-	if err := handler(srv, guarded); err != nil {
+	if err := g.protect(ctx, func() error { return handler(srv, guarded) }); err != nil {
 		return g.refused(ctx, call, err)
 	}
 	return g.witness(ctx, call)
@@ -160,9 +168,10 @@ func peerService(ctx context.Context) string {
 }
 
 // refused writes the event of a call that did not succeed, where an authenticated caller made it, and gives the error to
-// answer with. The answer is a refusal in any case, so an event that cannot be written is logged and does not change it.
+// answer with. The answer is a refusal in any case, so an event that cannot be written is logged and does not change it. A call
+// whose event is there already (a stream that broke off, a change that was committed) makes no second one.
 func (g *guard) refused(ctx context.Context, call *running, err error) error {
-	if call == nil || call.Action == "" || !call.caller.HasToken() || g.outbox == nil {
+	if call == nil || call.Action == "" || !call.caller.HasToken() || g.outbox == nil || call.Recorded() {
 		return err
 	}
 	f := Classify(err)
@@ -172,7 +181,7 @@ func (g *guard) refused(ctx context.Context, call *running, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if rerr := g.outbox.RecordAlone(ctx, event); rerr != nil {
-		g.log.ErrorContext(ctx, "a refused call left no audit event", "method", call.method.FullName, "error_kind", fmt.Sprintf("%T", rerr))
+		g.log.ErrorContext(ctx, "a refused call left no audit event", "method", call.method.FullName, "error_kind", kinds(rerr))
 	}
 	return err
 }
@@ -216,32 +225,59 @@ func actorOf(c access.Caller) outbox.Actor {
 	return outbox.Actor{Kind: "ANONYMOUS"}
 }
 
+// protect runs a handler. A panic in it is an error like any other, so that the call leaves its event.
+func (g *guard) protect(ctx context.Context, handler func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = g.panicked(ctx, p)
+		}
+	}()
+	return handler()
+}
+
 // panicked turns a panic into an internal error. The panic's value may hold anything and is not logged; its place is.
 func (g *guard) panicked(ctx context.Context, p any) error {
 	g.log.ErrorContext(ctx, "panic in a call", "error_kind", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 	return fault.New(fault.Internal, "PANIC", "Internal error.")
 }
 
-// finish logs how the call ended and gives the status to answer with.
+// finish logs how the call ended and gives the status to answer with. Of an error the log has the types it is made of and not
+// its text, which may quote what it failed on.
 func (g *guard) finish(ctx context.Context, method string, start time.Time, err error) error {
-	err = Status(ctx, err)
-	code := status.Code(err)
+	answer := Status(ctx, err)
+	code := status.Code(answer)
 	level := slog.LevelDebug
 	if code == codes.Internal || code == codes.Unknown {
 		level = slog.LevelError
 	}
-	g.log.Log(ctx, level, "call", "method", method, "code", code.String(), "duration_ms", g.clock.Now().Sub(start).Milliseconds())
-	return err
+	attrs := []slog.Attr{slog.String("method", method), slog.String("code", code.String()),
+		slog.Int64("duration_ms", g.clock.Now().Sub(start).Milliseconds())}
+	if err != nil {
+		attrs = append(attrs, slog.String("reason", Classify(err).Reason()), slog.String("error_kind", kinds(err)))
+	}
+	g.log.LogAttrs(ctx, level, "call", attrs...)
+	return answer
 }
 
-// guardedStream checks the first message of a stream, and writes the call's event before the first message of an answer.
+// kinds are the types of the errors in a chain, outermost first.
+func kinds(err error) string {
+	var out []string
+	for ; err != nil; err = errors.Unwrap(err) {
+		out = append(out, fmt.Sprintf("%T", err))
+	}
+	return strings.Join(out, " ")
+}
+
+// guardedStream checks each message of a stream, and writes the call's event before the first message of an answer. The first
+// message says which controller is concerned; later ones may leave it out, and may name no other. Nothing is answered before
+// a message was checked.
 type guardedStream struct {
 	grpc.ServerStream
 	ctx      context.Context
 	guard    *guard
 	call     *running
-	received bool
-	sent     bool
+	received atomic.Bool // messages come and go at the same time
+	first    string      // the controller that the first message names
 }
 
 func (s *guardedStream) Context() context.Context { return s.ctx }
@@ -251,19 +287,26 @@ func (s *guardedStream) RecvMsg(m any) error {
 		return err
 	}
 	msg := m.(proto.Message)
-	if s.received {
+	if s.received.Load() {
+		if id := s.call.method.Controller(msg); id != "" && id != s.first {
+			return fault.Missing()
+		}
 		return Validate(msg)
 	}
-	s.received = true
-	return s.guard.check(s.ctx, s.call, msg)
+	if err := s.guard.check(s.ctx, s.call, msg); err != nil {
+		return err
+	}
+	s.first = s.call.method.Controller(msg)
+	s.received.Store(true)
+	return nil
 }
 
 func (s *guardedStream) SendMsg(m any) error {
-	if !s.sent {
-		s.sent = true
-		if err := s.guard.witness(s.ctx, s.call); err != nil {
-			return err
-		}
+	if !s.received.Load() {
+		return errors.New("server: a stream answers before its request was checked")
+	}
+	if err := s.guard.witness(s.ctx, s.call); err != nil {
+		return err
 	}
 	return s.ServerStream.SendMsg(m)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,6 +33,9 @@ type Settings struct {
 	Audience  string `help:"Audience that tokens must name." env:"PRIVACYOPS_AUDIENCE" required:""`
 	JWKS      string `help:"The issuer's public keys: a file, or an https address." env:"PRIVACYOPS_JWKS" required:"" name:"jwks"`
 	LogLevel  string `help:"Least severe level that is logged." enum:"debug,info,warn,error" env:"PRIVACYOPS_LOG_LEVEL" default:"info"`
+
+	// LogTo is where log lines go; default standard error.
+	LogTo io.Writer `kong:"-"`
 }
 
 // Process is what a service's process stands on.
@@ -55,7 +59,7 @@ func (s Settings) Open(ctx context.Context, service string, spans ...sdktrace.Sp
 		return nil, fmt.Errorf("server: log level %q is none of debug, info, warn, error", s.LogLevel)
 	}
 	var err error
-	if p.Telemetry, err = telemetry.New(ctx, telemetry.Config{Service: service, Level: level, SpanProcessors: spans}); err != nil {
+	if p.Telemetry, err = telemetry.New(ctx, telemetry.Config{Service: service, Log: s.LogTo, Level: level, SpanProcessors: spans}); err != nil {
 		return nil, err
 	}
 	if p.Keyring, err = keyring.Open(s.MasterKey); err != nil {

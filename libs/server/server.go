@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -87,6 +88,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: time.Minute}),
 	)
+	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING) // until Ready was asked
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	return s, nil
 }
@@ -107,22 +109,26 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 		}
 	}
 	s.guard.rules = rules
-	go s.watchHealth(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		s.health.Shutdown()
-		timer := time.AfterFunc(drainTime, s.grpc.Stop)
-		defer timer.Stop()
-		s.grpc.GracefulStop()
-	}()
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	background.Go(func() { s.watchHealth(ctx) })
+	background.Go(func() { s.stopAfter(ctx) })
 	s.cfg.Telemetry.Log.InfoContext(ctx, "listening", "address", lis.Addr().String())
 	if err := s.grpc.Serve(lis); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("server: %s: %w", s.cfg.Service, err)
 	}
-	<-stopped
 	return nil
+}
+
+// stopAfter stops the server when ctx ends: no new calls, and those that run may finish.
+func (s *Server) stopAfter(ctx context.Context) {
+	<-ctx.Done()
+	s.health.Shutdown()
+	timer := time.AfterFunc(drainTime, s.grpc.Stop)
+	defer timer.Stop()
+	s.grpc.GracefulStop()
 }
 
 // watchHealth keeps the health service true: it asks the service's own store, not itself.
@@ -146,7 +152,7 @@ func (s *Server) state(ctx context.Context) healthv1.HealthCheckResponse_Serving
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	if err := s.cfg.Ready(ctx); err != nil {
-		s.cfg.Telemetry.Log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.String("error_kind", fmt.Sprintf("%T", err)))
+		s.cfg.Telemetry.Log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.String("error_kind", kinds(err)))
 		return healthv1.HealthCheckResponse_NOT_SERVING
 	}
 	return healthv1.HealthCheckResponse_SERVING

@@ -56,7 +56,7 @@ func Status(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || (ctx.Err() != nil && status.Code(err) == codes.Canceled) {
 		return status.Error(codes.Canceled, "The call was cancelled.")
 	}
 	f := Classify(err)
@@ -89,7 +89,8 @@ func badRequest(v []fault.Violation) *errdetails.BadRequest {
 	return b
 }
 
-// Fault makes a fault again of what a called service answered, so that reasons survive the hop.
+// Fault makes a fault again of what a called service answered, so that reasons survive the hop. What did not come from a service
+// of the suite, but was made by a library on the way, keeps its kind alone: its text may name addresses.
 func Fault(err error) error {
 	if err == nil {
 		return nil
@@ -106,10 +107,13 @@ func fromStatus(s *status.Status) *fault.Error {
 	if !ok {
 		kind = fault.Internal
 	}
-	f := fault.New(kind, "UPSTREAM_"+upper(s.Code()), s.Message())
+	f := fault.New(kind, "UPSTREAM_"+upper(s.Code()), onTheWay(kind))
 	for _, d := range s.Details() {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
+			if d.GetDomain() != errorDomain {
+				return f
+			}
 			f = fault.New(kind, d.GetReason(), s.Message())
 			for k, v := range d.GetMetadata() {
 				f = f.With(k, v)
@@ -125,6 +129,18 @@ func fromStatus(s *status.Status) *fault.Error {
 		}
 	}
 	return f
+}
+
+// onTheWay is the text of a fault that no service of the suite has worded.
+func onTheWay(kind fault.Kind) string {
+	switch kind { //nolint:exhaustive // the others have one text
+	case fault.Unavailable, fault.Timeout:
+		return "A part of the suite cannot be reached at the moment; try again shortly."
+	case fault.Exhausted:
+		return "A limit of the suite is reached; send less or wait."
+	default:
+		return "A part of the suite refused the call."
+	}
 }
 
 // upper is a code's name in the manner of reasons: DeadlineExceeded is DEADLINE_EXCEEDED.

@@ -57,8 +57,6 @@ func (r *reloading) get() (*tls.Certificate, error) {
 		return r.cert, nil
 	}
 	if err == nil {
-		var key string
-		var chain []byte
 		key, kerr := keyring.ReadSecret(r.files.Key)
 		chain, cerr := os.ReadFile(r.files.Certificate)
 		if err = errors.Join(kerr, cerr); err == nil {

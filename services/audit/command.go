@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 
+	"k8s.io/klog/v2"
+
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/sqldb"
 )
@@ -33,6 +35,7 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
+	klog.SetSlogLogger(p.Telemetry.Log) // the log's library writes through klog, which would go to standard error as it likes
 	db, err := sqldb.Open(ctx, sqldb.Config{URL: c.Database, Logger: p.Telemetry.Log})
 	if err != nil {
 		return err

@@ -45,8 +45,8 @@ func (s *Service) Run(ctx context.Context) error {
 	client := auditv1.NewAuditIngestClient(s.cfg.Audit)
 	var wait sync.WaitGroup
 	wait.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
-	wait.Go(func() { s.every(ctx, s.cfg.Sweep, "exports that are due were not looked for", s.sweep) })
-	wait.Go(func() { s.every(ctx, tidyEvery, "what nobody needs was not cleared away", s.tidy) })
+	wait.Go(func() { s.every(ctx, "sweep", s.cfg.Sweep, s.sweep) })
+	wait.Go(func() { s.every(ctx, "tidy", tidyEvery, s.tidy) })
 	<-ctx.Done()
 
 	last := context.WithoutCancel(ctx)
@@ -63,12 +63,12 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // every does something now and at intervals, and logs that it failed.
-func (s *Service) every(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
+func (s *Service) every(ctx context.Context, job string, interval time.Duration, do func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Telemetry.Log.WarnContext(ctx, failure, "error_kind", fmt.Sprintf("%T", err))
+			s.cfg.Telemetry.Log.WarnContext(ctx, "periodic work failed", "job", job, "error_kind", fmt.Sprintf("%T", err))
 		}
 		select {
 		case <-ctx.Done():

@@ -2,17 +2,8 @@
 // holds personal data offers to the export and erasure services.
 //
 // A learning platform implements [Participant] itself and lists it in [Config.Native]. For any relational database that has
-// a data map, [Config.Systems] names the map and the database, and the SQL adapter speaks for the system:
-//
-//	service, err := participant.New(ctx, participant.Config{
-//		Systems: []participant.SystemConfig{{
-//			Name: "lms", DataMap: "/etc/privacyops/lms.yaml",
-//			Database: "postgres://participant@db/lms", Controllers: []string{"soenderskolen"},
-//		}},
-//		LedgerDir: "/var/lib/privacyops/ledger",
-//		Clock:     clock.System(),
-//		Telemetry: telemetry,
-//	})
+// a data map, [Config.Systems] names the map and the database, and the SQL adapter speaks for the system. [New] has an
+// example of both.
 //
 // A system answers for its own controllers only: for any other, as for a system that does not exist, the answer is
 // NOT_FOUND, the same bytes. Every verb leaves a span and a duration with the names of the system and the verb; neither they

@@ -96,7 +96,7 @@ func words(w io.Writer, r certificate.Report) {
 		for _, d := range system.Datasets {
 			kept := ""
 			if d.Kept > 0 {
-				kept = fmt.Sprintf(" (kept on %s, art. %s)", d.KeptGround, d.KeptArticle)
+				kept = fmt.Sprintf(" (kept on %s, %s)", d.KeptGround, d.KeptArticle)
 			}
 			fmt.Fprintf(w, "  %-20s %-26s found %5d  erased %5d  anonymised %5d  kept %5d  remaining %5d%s\n",
 				system.System, d.Dataset, d.Located, d.Erased, d.Anonymised, d.Kept, d.Remaining, kept)

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -57,7 +59,7 @@ func noPackage(ctx context.Context, client exportv1.ExportsClient, name string) 
 	if err == nil {
 		_, err = stream.Recv()
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, io.EOF) {
 		err = fault.New(fault.Precondition, "PACKAGE_NOT_READY", "There is no package yet; watch the export until it is READY.")
 	}
 	return err

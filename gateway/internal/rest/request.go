@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,23 @@ func checkQuery(m *route.Match, raw string) error {
 	}
 	return nil
 }
+
+// protoMasks writes the paths of field masks as the proto does. JSON has them in lowerCamelCase; the translator takes them
+// from the query as they are.
+func protoMasks(m *route.Match, query url.Values) url.Values {
+	for name, given := range query {
+		f := m.Descriptor.Input().Fields().ByJSONName(name)
+		if f == nil || f.Message() == nil || f.Message().FullName() != "google.protobuf.FieldMask" {
+			continue
+		}
+		for i := range given {
+			given[i] = upperCase.ReplaceAllStringFunc(given[i], func(c string) string { return "_" + strings.ToLower(c) })
+		}
+	}
+	return query
+}
+
+var upperCase = regexp.MustCompile(`[A-Z]`)
 
 func knownParameters(m *route.Match) string {
 	names := make([]string, 0, len(m.Query))

@@ -126,7 +126,7 @@ func decide(ground Ground, f Finding, d Dataset, a Activity, known bool) Item {
 	switch {
 	case d.Action == Keep:
 	case known && a.Protected:
-		item.Action, item.Ground, item.Article = Keep, a.ProtectionGround, "17(3)(b)"
+		item.Action, item.Ground, item.Article = Keep, a.ProtectionGround, "GDPR art. 17(3)(b)"
 		item.Explanation = protectedText(a.ProtectionGround)
 	case !ground.covers(a.LegalBasis, known):
 		item.Action, item.Ground, item.Article = Keep, "OTHER_LEGAL_BASIS", ground.article()

@@ -4,19 +4,19 @@ package erasure
 func (g Ground) article() string {
 	switch g {
 	case ConsentWithdrawn:
-		return "17(1)(b)"
+		return "GDPR art. 17(1)(b)"
 	case NoLongerNecessary, Retention:
-		return "17(1)(a)"
+		return "GDPR art. 17(1)(a)"
 	case ObjectionUpheld:
-		return "17(1)(c)"
+		return "GDPR art. 17(1)(c)"
 	case Unlawful:
-		return "17(1)(d)"
+		return "GDPR art. 17(1)(d)"
 	case LegalObligation:
-		return "17(1)(e)"
+		return "GDPR art. 17(1)(e)"
 	case ChildService:
-		return "17(1)(f)"
+		return "GDPR art. 17(1)(f)"
 	case ContractEnd:
-		return "28(3)(g)"
+		return "GDPR art. 28(3)(g)"
 	}
 	return ""
 }

@@ -81,7 +81,10 @@ func (e *Engine) Advance(ctx context.Context, ref Ref) (more bool, err error) {
 	case overtaken:
 		return false, nil
 	}
-	return false, e.putBack(ctx, w, err)
+	if err = e.putBack(ctx, w, err); errors.Is(err, ErrFenced) {
+		return false, nil // its failure was that somebody else had cleared its work away
+	}
+	return false, err
 }
 
 // step does what comes after the state that the export is in.

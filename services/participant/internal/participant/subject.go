@@ -40,9 +40,6 @@ var errNotMarshalled = errors.New("participant: an identifier is personal data a
 // String shows the type and hides the value.
 func (i Identifier) String() string { return string(i.Type) + ":[hidden]" }
 
-// GoString shows the type and hides the value.
-func (i Identifier) GoString() string { return i.String() }
-
 // Format shows the type and hides the value under every verb.
 func (i Identifier) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, i.String()) }
 

@@ -97,6 +97,9 @@ func bind(e Engine, cat catalogue, m *datamap.Map) (*plan, error) {
 		b.fail(m.Person.Pos, "schema is for PostgreSQL; take it out")
 	}
 	b.person(p)
+	if err := b.errs.Err(); err != nil {
+		return nil, err // everything else leads to the person and would fail after it
+	}
 	for i := range m.Datasets {
 		p.datasets = append(p.datasets, b.dataset(&m.Datasets[i]))
 	}

@@ -25,6 +25,7 @@ func (b *binder) change(d *dataset, def *datamap.Change) []change {
 	for _, k := range d.key {
 		if k == c {
 			b.fail(def.Pos, "column %q is part of the key and cannot be changed", c.name)
+			return nil
 		}
 	}
 	if c.generated {

@@ -127,23 +127,27 @@ func (p *randomPlatform) reaches(table, link int, r randomRow, person int64) boo
 	return false
 }
 
-// expected is every table after the person was erased, as "table: row" lines.
-func (p *randomPlatform) expected(person int64) []string {
-	var out []string
+// expected is every table after the person was erased, as "table: row" lines, and how
+// many rows are erased and how many changes are made.
+func (p *randomPlatform) expected(person int64) (out []string, erased, changed int64) {
 	for i := range p.people {
 		if int64(i) != person {
 			out = append(out, fmt.Sprintf("person: %d", i))
+			continue
 		}
+		erased++
 	}
 	for i, t := range p.tables {
 		for _, r := range t.rows {
 			actions := map[string]bool{}
+			changes := int64(0)
 			links := [2]string{fmt.Sprint(r.links[0]), fmt.Sprint(r.links[1])}
 			for l, link := range t.links {
 				if link.action != "" && p.reaches(i, l, r, person) {
 					actions[link.action] = true
 					if link.action == "columns" {
 						links[l] = "null"
+						changes++
 					}
 				}
 			}
@@ -152,15 +156,17 @@ func (p *randomPlatform) expected(person int64) []string {
 			case actions["keep"]:
 				links = [2]string{fmt.Sprint(r.links[0]), fmt.Sprint(r.links[1])}
 			case actions["delete"]:
+				erased++
 				continue
 			case actions["columns"]:
+				changed += changes
 				text = "gone"
 			}
 			out = append(out, fmt.Sprintf("%s: %d %s %s %s", t.name, r.id, links[0], links[1], text))
 		}
 	}
 	slices.Sort(out)
-	return out
+	return out, erased, changed
 }
 
 // actual reads the same lines from the database.
@@ -198,9 +204,9 @@ func TestEraseProperty(t *testing.T) {
 		w.exec(p.sql())
 		person := rapid.Int64Range(0, int64(p.people)).Draw(rt, "person") // one may be nobody
 		s := subject("UNILOGIN", fmt.Sprintf("login-%d", person))
-		want := p.expected(person)
+		want, erased, changed := p.expected(person)
 		if person == int64(p.people) {
-			want = p.actual(w)
+			want, erased, changed = p.actual(w), 0, 0
 		}
 		m := parse(t, p.yaml())
 		a := w.process(m, &faults{left: rapid.IntRange(0, 150).Draw(rt, "crash"), after: rapid.Bool().Draw(rt, "after")})
@@ -221,6 +227,10 @@ func TestEraseProperty(t *testing.T) {
 			if d.Located != d.Erased+d.Anonymised+d.Kept+d.Unchanged || d.Unchanged < 0 {
 				rt.Errorf("counts do not add up: %+v", d)
 			}
+			erased, changed = erased-d.Erased, changed-d.Anonymised
+		}
+		if erased != 0 || changed != 0 {
+			rt.Errorf("%d erased and %d anonymised rows are missing from the counts", erased, changed)
 		}
 		for _, f := range verify(t, a, "e1", s).Findings {
 			if !f.Kept {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/privacyops/privacyops/gateway"
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/server"
+	"github.com/privacyops/privacyops/libs/telemetry"
 	"github.com/privacyops/privacyops/services/audit"
 	"github.com/privacyops/privacyops/services/consent"
 	"github.com/privacyops/privacyops/services/erasure"
@@ -41,6 +43,10 @@ type Options struct {
 	Wrap func(name string, p participant.Participant) participant.Participant
 	// Spans see every span of every service. For tests and the demonstration.
 	Spans []sdktrace.SpanProcessor
+	// LogTo is where log lines go; default standard error.
+	LogTo io.Writer
+	// Observe is told each service's telemetry before the service starts. For tests.
+	Observe func(service string, t *telemetry.Telemetry)
 	// Backoff is the erasure service's; nil: its default.
 	Backoff func(attempt int) time.Duration
 	// Ports are fixed loopback ports of services, by name; a free one for each that is missing.
@@ -145,7 +151,7 @@ func (s *Suite) certify() error {
 
 func (s *Suite) settings() server.Settings {
 	return server.Settings{TLSDir: s.at.tls(), MasterKey: s.at.masterKey(), Issuer: access.DevelopmentIssuer,
-		Audience: access.DevelopmentAudience, JWKS: access.JWKSPath(s.at.keys()), LogLevel: s.opts.LogLevel}
+		Audience: access.DevelopmentAudience, JWKS: access.JWKSPath(s.at.keys()), LogLevel: s.opts.LogLevel, LogTo: s.opts.LogTo}
 }
 
 func (s *Suite) launch(ctx context.Context, name string) {
@@ -171,6 +177,9 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 		return errors.Join(err, lis.Close())
 	}
 	defer func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) }()
+	if s.opts.Observe != nil {
+		s.opts.Observe(name, p.Telemetry)
+	}
 	switch name {
 	case "audit":
 		c := audit.Command{Settings: set, Database: s.at.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
