@@ -69,9 +69,9 @@ func (f *fakeConsent) UpdateController(ctx context.Context, req *consentv1.Updat
 	return c, f.err
 }
 
-func (f *fakeConsent) ListActivities(ctx context.Context, req *consentv1.ListActivitiesRequest) (*consentv1.ListActivitiesResponse, error) {
+func (f *fakeConsent) ListActivities(ctx context.Context, _ *consentv1.ListActivitiesRequest) (*consentv1.ListActivitiesResponse, error) {
 	f.note(ctx)
-	return &consentv1.ListActivitiesResponse{NextPageToken: req.GetPageToken()}, f.err
+	return &consentv1.ListActivitiesResponse{}, f.err
 }
 
 func (f *fakeConsent) CheckLegalBasis(ctx context.Context, req *consentv1.CheckLegalBasisRequest) (*consentv1.Decision, error) {

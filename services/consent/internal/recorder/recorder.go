@@ -82,8 +82,21 @@ func (r *Recorder) lead() {
 			e.done <- err
 		}
 	}()
-	// The transaction is everybody's: it does not end with the call that happens to lead.
-	err = r.db.Write(context.WithoutCancel(group[0].ctx), func(_ context.Context, tx sqldb.Tx) error {
+	err = r.commit(group)
+	if err == nil || len(group) == 1 || errors.Is(err, sqldb.ErrUnavailable) {
+		return
+	}
+	// One call's event may be at fault; the others must not suffer for it.
+	for len(group) > 0 {
+		alone := r.commit(group[:1])
+		group[0].done <- alone
+		group = group[1:]
+	}
+}
+
+// commit writes the events of a group in one transaction. It is everybody's: it does not end with the call that leads.
+func (r *Recorder) commit(group []*entry) error {
+	return r.db.Write(context.WithoutCancel(group[0].ctx), func(_ context.Context, tx sqldb.Tx) error {
 		return r.write(tx, group)
 	})
 }

@@ -133,8 +133,14 @@ func TestAnswersFollowTheModel(t *testing.T) {
 			"wait":  func(*rapid.T) { m.now = m.now.Add(time.Second); s.clock.Set(m.now) },
 			"check": func(*rapid.T) { verify(some()) },
 			"": func(r *rapid.T) {
+				batch := &pb.BatchCheckLegalBasisRequest{Parent: "controllers/a"}
 				for _, p := range people {
-					verify([]string{p})
+					batch.Checks = append(batch.Checks, &pb.CheckLegalBasisRequest{Subjects: pupil(p), Activity: "photos"})
+				}
+				for i, d := range must[*pb.BatchCheckLegalBasisResponse](t)(s.Basis.BatchCheckLegalBasis(t.Context(), batch)).GetDecisions() {
+					if want := m.answer(people[i : i+1]); d.GetReason() != want {
+						r.Fatalf("%s: %s, want %s", people[i], d.GetReason(), want)
+					}
 				}
 			},
 		})

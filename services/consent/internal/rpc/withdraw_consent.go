@@ -11,6 +11,10 @@ import (
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
 )
 
+// maxRefs bounds the pseudonyms in a withdrawal's event below the 200 that the audit log takes, with room for those of the
+// request: a withdrawal must not fail because an address is shared by a whole class.
+const maxRefs = 150
+
 // WithdrawConsent withdraws one consent, at once (GDPR art. 7(3)).
 func (s *consentsServer) WithdrawConsent(ctx context.Context, req *pb.WithdrawConsentRequest) (*pb.Consent, error) {
 	controller, id, err := parseConsent("name", req.GetName())
@@ -31,7 +35,8 @@ func (s *consentsServer) WithdrawConsent(ctx context.Context, req *pb.WithdrawCo
 // the latest act. Where all are withdrawn already nothing changes, and the call's event is left to the interceptor.
 func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.Revision, named []consent.Consent) (*pb.Consent, error) {
 	refs := subjectsOf(named)
-	outbox.About(ctx, consentName(named[0].Controller, named[0].ID), texts(refs)...)
+	witnessed := texts(refs[:min(len(refs), maxRefs)])
+	outbox.About(ctx, consentName(named[0].Controller, named[0].ID), witnessed...)
 	linked, err := s.Store.ConsentsTo(ctx, tx, named[0].Controller, named[0].Activity, refs)
 	if err != nil {
 		return nil, err
@@ -50,7 +55,7 @@ func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.
 	}
 	answer := latest(named)
 	detail := map[string]string{"activity": string(answer.Activity), "withdrawn": strconv.Itoa(len(ending))}
-	return s.consentMessage(answer), s.record(ctx, tx, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: texts(refs), Detail: detail})
+	return s.consentMessage(answer), s.record(ctx, tx, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed, Detail: detail})
 }
 
 // subjectsOf lists the pseudonyms of consents, each once.

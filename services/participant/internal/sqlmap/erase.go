@@ -214,7 +214,7 @@ func (j *job) stillTheirs(ctx context.Context, tx *sql.Tx, d *dataset, rows []ta
 // matches appends the condition that row t is one of the targets: the same key, and
 // the same link as when it was recorded.
 func (d *dataset) matches(s *stmt, rows []target) error {
-	columns := d.key; for i := range rows { rows[i].link = nil }
+	columns := append(slices.Clone(d.key), d.links()...)
 	s.sql("(")
 	for i, t := range rows {
 		cells, err := decode(append(slices.Clone(t.key), t.link...))

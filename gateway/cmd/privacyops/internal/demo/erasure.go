@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -112,7 +113,10 @@ func (s *story) watch(ctx context.Context, until erasurev1.Erasure_State, e *era
 func partial(e *erasurev1.Erasure) error {
 	var left []string
 	for _, r := range e.GetResiduals() {
-		left = append(left, fmt.Sprintf("table %s of %s still holds the person (%d rows, dataset %s)", r.GetTable(), r.GetSystem(), r.GetCount(), r.GetDataset()))
+		text := fmt.Sprintf("table %s of %s still holds the person (%d rows, dataset %s)", r.GetTable(), r.GetSystem(), r.GetCount(), r.GetDataset())
+		if !slices.Contains(left, text) { // found by more than one path
+			left = append(left, text)
+		}
 	}
 	return errors.New("the erasure is PARTIAL: " + strings.Join(left, "; "))
 }

@@ -23,7 +23,7 @@ func everythingComesBack(t *testing.T, o Opened) {
 	w.State, w.Systems = export.Partial, []export.System{{System: "lms", DisplayName: "Læring", Participant: "p", Mandatory: true,
 		State: export.SystemFailed, Records: 3, Bytes: 4, Message: "Look.", Digest: "d", Located: map[string]int64{"a": 1}}}
 	w.Omissions = []export.Omission{{System: "lms", Dataset: "a", Column: "b", Count: 2, Ground: "g", Article: "x"}}
-	w.Expires, w.Updated, w.Next, w.Failures, w.Draft = now.Add(1), now.Add(time.Hour), now.Add(2*time.Hour), 3, "draft"
+	w.Updated, w.Next, w.Failures, w.Draft = now.Add(time.Hour), now.Add(2*time.Hour), 3, "draft"
 	w.Expires = now.Add(time.Minute)
 	w.Package = &export.Package{File: "file", SHA256: "sum", Size: 1 << 40, ContentType: "application/zip",
 		Secret: export.Sealed{Key: []byte{0, 1}, Data: []byte{2}}}
