@@ -10,6 +10,7 @@ package consentv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2/options"
 	_ "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 	v1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
@@ -1602,7 +1603,7 @@ var File_privacyops_consent_v1_register_proto protoreflect.FileDescriptor
 
 const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\n" +
-	"$privacyops/consent/v1/register.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\xc8\x05\n" +
+	"$privacyops/consent/v1/register.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xc8\x05\n" +
 	"\n" +
 	"Controller\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
@@ -1782,7 +1783,14 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\fUpdateSystem\x12*.privacyops.consent.v1.UpdateSystemRequest\x1a\x1d.privacyops.consent.v1.System\"^\xaa\xbc\x18!\n" +
 	"\x01\x05\"\vsystem.name*\rsystem.update0\a\x82\xd3\xe4\x93\x023:\x06system2)/v1/{system.name=controllers/*/systems/*}2\x82\x01\n" +
 	"\x0eRegisterReader\x12p\n" +
-	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"\x15\xaa\xbc\x18\x11\x12\x06export\x12\aerasureB\xec\x01\n" +
+	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"\x15\xaa\xbc\x18\x11\x12\x06export\x12\aerasureB\xd6\x06\x92A\xe6\x04\x12\xc0\x03\n" +
+	"\n" +
+	"privacyops\x12\xad\x03What an e-learning vendor and its schools need to keep their data-protection promises, and to prove it. Subjects are named in request bodies, never in URLs. Creating calls take an `Idempotency-Key` header or a `requestId` (UUID). Errors are `{code, message, details}` with a `google.rpc.ErrorInfo` whose `reason` is stable; a foreign or absent resource is the same 404. Every answer carries `X-Request-Id`, which is the trace id.2\x02v12\x10application/json:\x10application/jsonZo\n" +
+	"m\n" +
+	"\x06bearer\x12c\b\x02\x12N`Bearer ` and an access token (JWT) with the claims `roles` and `controllers`.\x1a\rAuthorization \x02b\f\n" +
+	"\n" +
+	"\n" +
+	"\x06bearer\x12\x00\n" +
 	"\x19com.privacyops.consent.v1B\rRegisterProtoP\x01ZJgithub.com/privacyops/privacyops/proto/gen/privacyops/consent/v1;consentv1\xa2\x02\x03PCX\xaa\x02\x15Privacyops.Consent.V1\xca\x02\x15Privacyops\\Consent\\V1\xe2\x02!Privacyops\\Consent\\V1\\GPBMetadata\xea\x02\x17Privacyops::Consent::V1b\x06proto3"
 
 var (
