@@ -73,8 +73,8 @@ func TestGiveRefusals(t *testing.T) {
 		req := s.giving("u1")
 		test.change(req)
 		f := refused[*pb.Consent](t, test.kind, test.reason)(s.Consents.GiveConsent(t.Context(), req))
-		if strings.Contains(f.Message(), "u1") || strings.Contains(f.Message(), "2014") || strings.Contains(f.Message(), "2026") {
-			t.Errorf("%s: the message repeats what was sent: %s", name, f.Message())
+		if strings.Contains(f.message, "u1") || strings.Contains(f.message, "2014") || strings.Contains(f.message, "2026") {
+			t.Errorf("%s: the message repeats what was sent: %s", name, f.message)
 		}
 	}
 	s.wantReason(pb.Decision_NO_CONSENT, "u1")

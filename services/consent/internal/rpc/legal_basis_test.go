@@ -154,7 +154,7 @@ func TestBatchRefusesAllOrNone(t *testing.T) {
 		checks := []*pb.CheckLegalBasisRequest{{Subjects: pupil("u1"), Activity: "photos"}, bad}
 		f := refused[*pb.BatchCheckLegalBasisResponse](t, fault.Invalid, "INVALID_ARGUMENT")(s.Basis.BatchCheckLegalBasis(t.Context(),
 			&pb.BatchCheckLegalBasisRequest{Parent: "controllers/a", Checks: checks}))
-		if v := f.Violations(); len(v) != 1 || v[0].Field != field {
+		if v := f.violations; len(v) != 1 || v[0].Field != field {
 			t.Errorf("%v, want the blame on %s", v, field)
 		}
 		if after := len(s.events()); after != before {

@@ -70,7 +70,7 @@ func TestUpdateMasks(t *testing.T) {
 		f := refused[*pb.Activity](t, fault.Invalid, "INVALID_ARGUMENT")(s.Register.UpdateActivity(t.Context(), &pb.UpdateActivityRequest{
 			Activity:   &pb.Activity{Name: "controllers/a/activities/photos", Purpose: "Other", Version: 7},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"purpose", path}}}))
-		if v := f.Violations(); len(v) != 1 || v[0].Field != "update_mask" {
+		if v := f.violations; len(v) != 1 || v[0].Field != "update_mask" {
 			t.Errorf("%q: %v, want the blame on update_mask", path, v)
 		}
 	}
@@ -110,7 +110,7 @@ func TestUpdatesAreValidated(t *testing.T) {
 		"purpose": {}, "legal_basis": {}, "special_category_condition": {SpecialCategoryCondition: "z"}, "locations": {Locations: []string{"dk"}},
 	} {
 		f := refused[*pb.Activity](t, fault.Invalid, "INVALID_ARGUMENT")(update(a, field))
-		if v := f.Violations(); len(v) != 1 || len(v[0].Field) < len("activity.")+len(field) || v[0].Field[:len("activity.")+len(field)] != "activity."+field {
+		if v := f.violations; len(v) != 1 || len(v[0].Field) < len("activity.")+len(field) || v[0].Field[:len("activity.")+len(field)] != "activity."+field {
 			t.Errorf("%s: %v", field, v)
 		}
 	}
@@ -139,7 +139,7 @@ func TestCreateRefusesWhatOnlyTheServiceSets(t *testing.T) {
 		change(a)
 		f := refused[*pb.Activity](t, fault.Invalid, "INVALID_ARGUMENT")(s.Register.CreateActivity(t.Context(),
 			&pb.CreateActivityRequest{Parent: "controllers/a", ActivityId: "new", Activity: a}))
-		if v := f.Violations(); len(v) != 1 || v[0].Field != field {
+		if v := f.violations; len(v) != 1 || v[0].Field != field {
 			t.Errorf("%v, want the blame on %s", v, field)
 		}
 	}

@@ -28,7 +28,7 @@ import (
 	typepb "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
 	"github.com/privacyops/privacyops/services/consent/internal/recorder"
 	"github.com/privacyops/privacyops/services/consent/internal/rpc"
-	"github.com/privacyops/privacyops/services/consent/internal/store"
+	"github.com/privacyops/privacyops/services/consent/internal/store" //nolint:depguard // handlers are tested on the store they ship with
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 123456789, time.UTC)
@@ -126,16 +126,22 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
+// refusal is what a caller learned from a refused call.
+type refusal struct {
+	message    string
+	violations []fault.Violation
+}
+
 // refused expects a call to fail with a kind and reason.
-func refused[T any](t testing.TB, kind fault.Kind, reason string) func(T, error) *fault.Error {
-	return func(_ T, err error) *fault.Error {
+func refused[T any](t testing.TB, kind fault.Kind, reason string) func(T, error) refusal {
+	return func(_ T, err error) refusal {
 		t.Helper()
 		var f *fault.Error
 		if !errors.As(server.Fault(err), &f) || f.Kind() != kind || f.Reason() != reason {
 			t.Errorf("got %v, want kind %d and reason %s", server.Fault(err), kind, reason)
-			return fault.New(fault.Internal, "NONE", "")
+			return refusal{}
 		}
-		return f
+		return refusal{f.Message(), f.Violations()}
 	}
 }
 

@@ -1,28 +1,82 @@
-package store_test
+package store
 
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
-	"github.com/privacyops/privacyops/services/consent/internal/store"
 	"github.com/privacyops/privacyops/services/consent/internal/store/storetest"
 )
+
+func openSQLite(t *testing.T) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "consent.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context(), Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) (*sqldb.DB, consent.Store) {
 		t.Helper()
-		db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "consent.db")})
+		return openSQLite(t), Store{}
+	})
+}
+
+// The question of every check is answered from two index searches, and never by going through all consents.
+func TestStandingUsesIndexes(t *testing.T) {
+	t.Parallel()
+	var plan []string
+	err := openSQLite(t).Read(t.Context(), func(ctx context.Context, q sqldb.Querier) (err error) {
+		plan, err = collect(ctx, q, func(r sqldb.Row) (detail string, err error) {
+			var id, parent, unused int64
+			err = r.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		}, "EXPLAIN QUERY PLAN "+standing(2), "a", "photos", "u1", "e1")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := strings.Join(plan, "\n")
+	for _, want := range []string{
+		"SEARCH l USING COVERING INDEX sqlite_autoindex_consent_subject_1 (controller=? AND subject_ref=? AND activity=?)",
+		"SEARCH c USING INDEX sqlite_autoindex_consent_1 (controller=? AND consent_id=?)",
+	} {
+		if !strings.Contains(steps, want) {
+			t.Errorf("the plan is\n%s\nwant %s", steps, want)
+		}
+	}
+	if strings.Contains(steps, "SCAN") {
+		t.Errorf("the plan goes through a table:\n%s", steps)
+	}
+}
+
+// Both engines have the same migrations, under the same numbers.
+func TestMigrationsAreTheSameOnBothEngines(t *testing.T) {
+	t.Parallel()
+	names := map[string]int{}
+	for _, engine := range []string{"sqlite", "postgres"} {
+		entries, err := files.ReadDir("migrations/" + engine)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = db.Close() })
-		if err := db.Migrate(context.Background(), store.Migrations()); err != nil {
-			t.Fatal(err)
+		for _, e := range entries {
+			names[e.Name()]++
 		}
-		return db, store.Store{}
-	})
+	}
+	for name, n := range names {
+		if n != 2 {
+			t.Errorf("%s is there for one engine only", name)
+		}
+	}
 }

@@ -4,7 +4,7 @@ package storetest
 import (
 	"context"
 	"errors"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: it is run by the tests of each store
 	"time"
 
 	"github.com/privacyops/privacyops/libs/fault"
