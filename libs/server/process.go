@@ -146,3 +146,12 @@ func (p *Process) serveAdmin(ctx context.Context, svc Service) error {
 	}
 	return nil
 }
+
+// Listen listens on a TCP address.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("server: listen: %w", err)
+	}
+	return lis, nil
+}

@@ -34,7 +34,7 @@ func (c *Command) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lis, err := net.Listen("tcp", c.Listen)
+	lis, err := server.Listen(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
