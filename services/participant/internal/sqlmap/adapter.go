@@ -72,6 +72,15 @@ func newAdapter(ctx context.Context, c Config, db *sql.DB, l *ledger) (*Adapter,
 		running: map[string]chan struct{}{}}, nil
 }
 
+// Ready reports whether the adapter can do its part: whether its ledger answers. A platform's database that is down is told to
+// whoever asks for that system; it is no reason to take the other systems of the process away.
+func (a *Adapter) Ready(ctx context.Context) error {
+	if err := a.ledger.db.PingContext(ctx); err != nil {
+		return failed("asking the ledger", err)
+	}
+	return nil
+}
+
 // Close closes the database and the ledger. Calls that are under way fail.
 func (a *Adapter) Close() error {
 	err := a.db.Close()

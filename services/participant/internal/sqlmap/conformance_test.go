@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -320,6 +321,42 @@ func TestCancelled(t *testing.T) {
 		}
 		if diff := cmp.Diff(before, w.rows()); diff != "" {
 			t.Error("a cancelled erasure changed rows")
+		}
+	})
+}
+
+// The same request from many callers at once has one effect and one answer, while
+// another person is erased beside it.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		a := w.school()
+		var wg sync.WaitGroup
+		results := make([]map[string]string, 8)
+		for i := range results {
+			r := request(t, a, "e1", ann)
+			if i == 7 {
+				r = request(t, a, "e2", subject("UNILOGIN", "u1002"))
+			}
+			wg.Go(func() {
+				got, err := a.Erase(context.Background(), r)
+				if err != nil {
+					t.Error(err)
+				}
+				results[i] = counts(got)
+			})
+		}
+		wg.Wait()
+		for i, got := range results[:7] {
+			if got["texts"] != "located 2 erased 2 anonymised 0 kept 0 unchanged 0" {
+				t.Errorf("caller %d: %v", i, got)
+			}
+		}
+		if results[7]["texts"] != "located 1 erased 1 anonymised 0 kept 0 unchanged 0" {
+			t.Errorf("the other person: %v", results[7])
+		}
+		if n := w.number(`SELECT count(*) FROM users`); n != 2 {
+			t.Errorf("%d people are left, want 2", n)
 		}
 	})
 }

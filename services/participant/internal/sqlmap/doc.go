@@ -15,9 +15,10 @@
 // highest fencing token, the state, the targets (row keys) and the counts. It is
 // what makes an erasure resumable: all targets of all datasets are recorded before
 // the first destructive statement, so that neither a crash nor the loss of the
-// person's row loses the rest. The ledger never holds a name or an e-mail address of
-// the person's row, but row keys and link values are personal data: the file has mode
-// 0600, deleted content is overwritten, and after a clean Verify only counts remain.
+// person's row loses the rest. Of the identifiers it
+// has salted hashes only. Row keys and link values are personal data all the same (a
+// table that repeats the user name is linked by it): the file has mode 0600, deleted
+// content is overwritten, and after a clean Verify only counts remain.
 //
 // # An erasure
 //

@@ -40,6 +40,8 @@ func TestWhoIsFound(t *testing.T) {
 		{"by the parents' e-mail", subject("EMAIL", "home@x.example"), 0, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 2}}},
 		{"by an e-mail that two have", subject("EMAIL", "same@x.example"), 0, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 2}}},
 		{"by an e-mail that is another's parent's", subject("EMAIL", "cy@x.example"), 0, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 2}}},
+		{"by the e-mail of an only child's parents", subject("EMAIL", "only@x.example"), 0, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 1}}},
+		{"by the parents' e-mail given as one's own", subject("EMAIL", "own@x.example"), 0, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 1}}},
 		{"by a shared one beside an own one", subject("UNILOGIN", "u1001", "EMAIL", "home@x.example"), 1, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 2}}},
 		{"by an e-mail of somebody with another user name", subject("UNILOGIN", "u1001", "EMAIL", "bo@x.example"), 1, []participant.SharedIdentifier{{Type: "EMAIL", Dataset: "user", People: 2}}},
 		{"by a user name whose e-mail changed", subject("UNILOGIN", "u1001", "EMAIL", "old@x.example"), 1, nil},
@@ -49,7 +51,8 @@ func TestWhoIsFound(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		a := w.school()
 		w.exec(`INSERT INTO users VALUES (5, 'c1', 'u1005', 'same@x.example', NULL, 'E', NULL), (6, 'c1', 'u1006', 'same@x.example', NULL, 'F', NULL),
-  (7, 'c1', 'åsa', 'g@x.example', 'cy@x.example', 'G', NULL)`)
+  (7, 'c1', 'åsa', 'g@x.example', 'cy@x.example', 'G', NULL), (8, 'c1', 'u1008', 'h@x.example', 'only@x.example', 'H', NULL),
+  (9, 'c1', 'u1009', 'own@x.example', 'own@x.example', 'I', NULL)`)
 		for _, c := range cases {
 			got, err := a.Locate(context.Background(), c.subject)
 			if err != nil {

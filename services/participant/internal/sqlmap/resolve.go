@@ -57,7 +57,7 @@ func (a *Adapter) resolve(ctx context.Context, q querier, s participant.Subject)
 		}
 		switch {
 		case h.row == nil && h.people == 0:
-		case h.row == nil:
+		case h.row == nil || a.contradicts(h.row, s):
 			f.share(participant.SharedIdentifier{Type: id.Type, Dataset: a.plan.m.Identity().Name, People: h.people})
 		default:
 			f.add(h.row)
