@@ -28,7 +28,6 @@ const exportPath = "/v1/controllers/skole/exports/" + exportID
 
 // What services say comes out with the right status and its reason, and what they do not say does not come out.
 func TestErrorsOfServices(t *testing.T) {
-	t.Parallel()
 	s := newSuite(t)
 	token := s.token("platform", "skole")
 	for name, c := range map[string]struct {
@@ -92,12 +91,12 @@ func TestUpdateMask(t *testing.T) {
 		"/v1/controllers/skole": "mask:display_name;",
 	} {
 		a := s.do(call{method: "PATCH", path: path, body: `{"displayName":"Ny"}`, token: token})
-		if a.StatusCode != 200 || !strings.Contains(a.body, want) {
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
 	}
 	a := s.do(call{method: "PATCH", path: "/v1/controllers/skole", body: `{"displayNam":"Ny"}`, token: token})
-	if a.StatusCode != 400 || !strings.Contains(a.body, "displayNam") {
+	if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, "displayNam") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
@@ -109,7 +108,7 @@ func TestCertificateIsUnaltered(t *testing.T) {
 	exact := "{ \"statement\" : {\"å\":1.0},\n\t\"x\":[ ] }\n"
 	s.erasure.certificate = &httpbody.HttpBody{ContentType: "application/json", Data: []byte(exact)}
 	a := s.do(call{method: "GET", path: "/v1/controllers/skole/erasures/" + exportID + "/certificate", token: s.token("auditor", "skole")})
-	if a.StatusCode != 200 || a.body != exact || a.Header.Get("Content-Type") != "application/json" {
+	if a.StatusCode != http.StatusOK || a.body != exact || a.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %q %q", a.StatusCode, a.Header.Get("Content-Type"), a.body)
 	}
 }
@@ -136,7 +135,7 @@ func TestPackages(t *testing.T) {
 		return s.do(call{method: "GET", path: exportPath + "/package", token: s.token("dpo", "skole"), header: header})
 	}
 	whole := get(nil)
-	if whole.StatusCode != 200 || whole.body != string(content) {
+	if whole.StatusCode != http.StatusOK || whole.body != string(content) {
 		t.Fatalf("%d, %d bytes", whole.StatusCode, len(whole.body))
 	}
 	for name, want := range map[string]string{"Etag": etag, "Content-Type": "application/zip", "Cache-Control": "no-store",
@@ -180,20 +179,20 @@ func TestPackagesThatCannotBeRead(t *testing.T) {
 		return s.do(call{method: "GET", path: exportPath + "/package", token: s.token("dpo", "skole")})
 	}
 	s.export.content, s.export.readErr = nil, fault.New(fault.Gone, "PACKAGE_EXPIRED", "It was deleted.")
-	if a := get(); a.StatusCode != 410 || a.reason(t) != "PACKAGE_EXPIRED" || a.Header.Get("Etag") != "" || a.Header.Get("Content-Disposition") != "" {
+	if a := get(); a.StatusCode != http.StatusGone || a.reason(t) != "PACKAGE_EXPIRED" || a.Header.Get("Etag") != "" || a.Header.Get("Content-Disposition") != "" {
 		t.Errorf("expired between the calls: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
 	s.export.get = func(*exportv1.GetExportRequest) (*exportv1.Export, error) {
 		return &exportv1.Export{State: exportv1.Export_EXPIRED}, nil
 	}
-	if a := get(); a.StatusCode != 410 {
+	if a := get(); a.StatusCode != http.StatusGone {
 		t.Errorf("expired: %d %s", a.StatusCode, a.body)
 	}
 	s.export.readErr = nil
 	s.export.get = func(*exportv1.GetExportRequest) (*exportv1.Export, error) {
 		return &exportv1.Export{State: exportv1.Export_COLLECTING}, nil
 	}
-	if a := get(); a.StatusCode != 409 || a.reason(t) != "PACKAGE_NOT_READY" {
+	if a := get(); a.StatusCode != http.StatusConflict || a.reason(t) != "PACKAGE_NOT_READY" {
 		t.Errorf("not ready: %d %s", a.StatusCode, a.body)
 	}
 }
@@ -206,7 +205,10 @@ func TestPackageThatBreaksOff(t *testing.T) {
 	s.export.content = content[:100_000]
 	req := must(http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+exportPath+"/package", nil))
 	req.Header.Set("Authorization", "Bearer "+s.token("dpo", "skole"))
-	resp := must(http.DefaultClient.Do(req))
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
 		t.Errorf("%d bytes, and no error", n)
@@ -229,9 +231,12 @@ func TestWatch(t *testing.T) {
 	}
 	req := must(http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+exportPath+":watch", nil))
 	req.Header.Set("Authorization", "Bearer "+s.token("platform", "skole"))
-	resp := must(http.DefaultClient.Do(req))
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/x-ndjson" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-ndjson" {
 		t.Fatalf("%d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	lines := bufio.NewScanner(resp.Body)
@@ -258,7 +263,7 @@ func TestWatchOfNothing(t *testing.T) {
 		return fault.Missing()
 	}
 	a := s.do(call{method: "GET", path: exportPath + ":watch", token: s.token("platform", "skole")})
-	if a.StatusCode != 404 || a.reason(t) != "NOT_FOUND" {
+	if a.StatusCode != http.StatusNotFound || a.reason(t) != "NOT_FOUND" {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
@@ -287,7 +292,7 @@ func TestRosters(t *testing.T) {
 	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 3 << 20} {
 		file := strings.Repeat("x", size)
 		a := s.do(call{method: "POST", path: path + "?format=UNILOGIN_WSIEKSPORT&requestId=" + exportID, body: file, token: token, header: h("Content-Type", "application/xml; charset=utf-8")})
-		if a.StatusCode != 200 || !strings.Contains(a.body, `"HELD"`) || got.String() != file {
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `"HELD"`) || got.String() != file {
 			t.Errorf("%d bytes: %d, %d received: %s", size, a.StatusCode, got.Len(), a.body)
 		}
 		if header.GetParent() != "controllers/skole" || header.GetFormat() != erasurev1.Roster_UNILOGIN_WSIEKSPORT || header.GetRequestId() != exportID {
@@ -356,7 +361,7 @@ func TestTiles(t *testing.T) {
 		"0/x001/000.p/255": {Index: 1000, Width: 255},
 	} {
 		a := s.do(call{method: "GET", path: "/v1/audit/tile/" + path})
-		if a.StatusCode != 200 || a.body != "\x00\x01\x02\xff" {
+		if a.StatusCode != http.StatusOK || a.body != "\x00\x01\x02\xff" {
 			t.Errorf("%s: %d %q", path, a.StatusCode, a.body)
 		}
 		got := s.audit.tiles[len(s.audit.tiles)-1]
@@ -369,7 +374,7 @@ func TestTiles(t *testing.T) {
 	}
 	n := len(s.audit.tiles)
 	for _, path := range []string{"0", "0/1", "0/0001", "00/000", "data/000", "0/000.p/256", "0/000.p/0", "0/x000", "-1/000", "0/000/001", "entries/000"} {
-		if a := s.do(call{method: "GET", path: "/v1/audit/tile/" + path}); a.StatusCode != 404 {
+		if a := s.do(call{method: "GET", path: "/v1/audit/tile/" + path}); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}
 	}

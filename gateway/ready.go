@@ -18,6 +18,8 @@ const (
 	readyTime = 2 * time.Second
 	// readyFor is how long an answer holds, so that asking the gateway costs the services nothing.
 	readyFor = time.Second
+	// notReadyFor is the same for an answer that says no: whoever waits for a start need not wait longer than it takes.
+	notReadyFor = 100 * time.Millisecond
 )
 
 // readiness asks the services whether they can serve.
@@ -53,11 +55,15 @@ func newReadiness(b Backends, c clock.Clock) *readiness {
 	return r
 }
 
-// state asks all services at once, or repeats what was found within the last second.
+// state asks all services at once, or repeats what was found a moment ago.
 func (r *readiness) state(ctx context.Context) readyAnswer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := r.clock.Now(); r.answer.Services == nil || now.Sub(r.asked) >= readyFor {
+	holds := readyFor
+	if !r.answer.Ready {
+		holds = notReadyFor
+	}
+	if now := r.clock.Now(); r.answer.Services == nil || now.Sub(r.asked) >= holds {
 		r.asked, r.answer = now, r.ask(ctx)
 	}
 	return r.answer

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func TestEveryRouteReachesItsService(t *testing.T) {
 		if r.Body != "" {
 			c.body = "{}"
 		}
-		if a := s.do(c); a.StatusCode != 200 && slices.Contains(notServed, a.reason(t)) {
+		if a := s.do(c); a.StatusCode != http.StatusOK && slices.Contains(notServed, a.reason(t)) {
 			t.Errorf("%s %s: %d %s", r.Method, path, a.StatusCode, a.body)
 		}
 	}

@@ -63,7 +63,10 @@ func TestTLS(t *testing.T) {
 	pool.AppendCertsFromPEM(must(os.ReadFile(files.Authority)))
 	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "gateway.privacyops.internal", MinVersion: tls.VersionTLS12}}}
-	resp := must(client.Get("https://" + s.addr + "/healthz"))
+	resp, err := client.Get("https://" + s.addr + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
 	if resp.ProtoMajor != 2 || resp.TLS.Version != tls.VersionTLS13 || resp.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("%s, TLS %x, %q", resp.Proto, resp.TLS.Version, resp.Header.Get("Strict-Transport-Security"))
@@ -110,7 +113,7 @@ func TestStop(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(finish)
-	if a := <-called; a.StatusCode != 200 {
+	if a := <-called; a.StatusCode != http.StatusOK {
 		t.Errorf("call: %d %s", a.StatusCode, a.body)
 	}
 	if err := <-stopped; err != nil {
@@ -121,11 +124,11 @@ func TestStop(t *testing.T) {
 func TestHealthAndReadiness(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	if a := s.do(call{method: "GET", path: "/healthz"}); a.StatusCode != 200 || !strings.Contains(a.body, "alive") {
+	if a := s.do(call{method: "GET", path: "/healthz"}); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "alive") {
 		t.Errorf("healthz: %d %s", a.StatusCode, a.body)
 	}
 	want := `{"ready":true,"services":[{"name":"audit","state":"SERVING"},{"name":"consent","state":"SERVING"},{"name":"erasure","state":"SERVING"},{"name":"export","state":"SERVING"}]}` + "\n"
-	if a := s.do(call{method: "GET", path: "/readyz"}); a.StatusCode != 200 || a.body != want {
+	if a := s.do(call{method: "GET", path: "/readyz"}); a.StatusCode != http.StatusOK || a.body != want {
 		t.Errorf("readyz: %d %s", a.StatusCode, a.body)
 	}
 	away := newSuite(t, func(c *gateway.Config) {
@@ -134,11 +137,11 @@ func TestHealthAndReadiness(t *testing.T) {
 		c.Backends.Export = conn
 	})
 	a := away.do(call{method: "GET", path: "/readyz"})
-	if a.StatusCode != 503 || !strings.Contains(a.body, `{"name":"export","state":"UNREACHABLE"}`) || !strings.Contains(a.body, `"ready":false`) {
+	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(a.body, `{"name":"export","state":"UNREACHABLE"}`) || !strings.Contains(a.body, `"ready":false`) {
 		t.Errorf("readyz without export: %d %s", a.StatusCode, a.body)
 	}
 	b := away.do(call{method: "GET", path: exportPath, token: away.token("dpo", "skole")})
-	if b.StatusCode != 503 || b.reason(t) != "UPSTREAM_UNAVAILABLE" || b.Header.Get("Retry-After") == "" || strings.Contains(b.body, "127.0.0.1") {
+	if b.StatusCode != http.StatusServiceUnavailable || b.reason(t) != "UPSTREAM_UNAVAILABLE" || b.Header.Get("Retry-After") == "" || strings.Contains(b.body, "127.0.0.1") {
 		t.Errorf("a call without export: %d %s", b.StatusCode, b.body)
 	}
 }
@@ -159,11 +162,11 @@ func TestAdminPort(t *testing.T) {
 func TestReference(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	if a := s.do(call{method: "GET", path: "/"}); a.StatusCode != 302 || a.Header.Get("Location") != "/docs" {
+	if a := s.do(call{method: "GET", path: "/"}); a.StatusCode != http.StatusFound || a.Header.Get("Location") != "/docs" {
 		t.Errorf("/: %d %s", a.StatusCode, a.Header.Get("Location"))
 	}
 	page := s.do(call{method: "GET", path: "/docs"})
-	if page.StatusCode != 200 || !strings.Contains(page.body, "swagger-ui") {
+	if page.StatusCode != http.StatusOK || !strings.Contains(page.body, "swagger-ui") {
 		t.Fatalf("/docs: %d", page.StatusCode)
 	}
 	policy := page.Header.Get("Content-Security-Policy")
@@ -175,11 +178,11 @@ func TestReference(t *testing.T) {
 		t.Errorf("the page loads %d files", len(assets))
 	}
 	for _, asset := range assets {
-		if a := s.do(call{method: "GET", path: asset[1]}); a.StatusCode != 200 || len(a.body) == 0 {
+		if a := s.do(call{method: "GET", path: asset[1]}); a.StatusCode != http.StatusOK || len(a.body) == 0 {
 			t.Errorf("%s: %d", asset[1], a.StatusCode)
 		}
 	}
-	if a := s.do(call{method: "GET", path: "/docs/nothing.js"}); a.StatusCode != 404 {
+	if a := s.do(call{method: "GET", path: "/docs/nothing.js"}); a.StatusCode != http.StatusNotFound {
 		t.Errorf("an asset that is not there: %d", a.StatusCode)
 	}
 }

@@ -102,7 +102,9 @@ func (s *suite) serve(service string, files server.TLSFiles, v *access.Verifier,
 	go func() { done <- srv.Serve(ctx, lis) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Errorf("the fake %s: %v", service, err)
+		}
 		_ = db.Close()
 	})
 	return lis.Addr().String()

@@ -27,12 +27,15 @@ func Validate(msg proto.Message) error {
 		return fmt.Errorf("server: validate: %w", err)
 	}
 	var violations []fault.Violation
-	for _, v := range verr.Violations {
+	for _, v := range verr.Violations[:min(len(verr.Violations), maxViolations)] {
 		field := protovalidate.FieldPathString(v.Proto.GetField())
 		violations = append(violations, fault.Violation{Field: field, Description: v.Proto.GetMessage()})
 	}
 	return fault.New(fault.Invalid, "INVALID_ARGUMENT", summary(violations)).WithViolations(violations)
 }
+
+// maxViolations bounds what an answer lists: who sends a hundred thousand bad items needs to see only the first.
+const maxViolations = 20
 
 func summary(violations []fault.Violation) string {
 	parts := make([]string, 0, len(violations))

@@ -151,8 +151,8 @@ func (v *visit) panicked(ctx context.Context, rec *recorder, p any) {
 // log writes how the request ended.
 func (v *visit) log(ctx context.Context, status int, took time.Duration) {
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	if page := v.match != nil && v.match.Kind == route.Page; status >= http.StatusInternalServerError && !page {
+		level = slog.LevelError // /readyz that says “not yet” is an answer like another
 	}
 	v.door.Telemetry.Log.LogAttrs(ctx, level, "request", slog.String("route", pattern(v.request.Method, v.match)),
 		slog.Int("status", status), slog.Int64("duration_ms", took.Milliseconds()))

@@ -77,7 +77,9 @@ func TestPanicBecomesAnError(t *testing.T) {
 	f := newFixture(t)
 	h := New(f.Config, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("anna@skole.dk") }))
 	w := get(h, "/page", "")
-	var body struct{ Details []struct{ Metadata map[string]string } }
+	var body struct {
+		Details []struct{ Metadata map[string]string }
+	}
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 500 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -145,6 +146,7 @@ type from struct {
 	net.Conn
 	addr   string
 	closed chan struct{}
+	once   *sync.Once
 }
 
 func (f from) RemoteAddr() net.Addr {
@@ -152,14 +154,17 @@ func (f from) RemoteAddr() net.Addr {
 	return a
 }
 
-func (f from) Close() error { close(f.closed); return nil }
+func (f from) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return nil
+}
 
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	inner := pipeListener{next: make(chan net.Conn, 10)}
 	lis := Limit(inner, Limits{Connections: 4, ConnectionsPerAddress: 2}, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
 	connect := func(addr string) from {
-		c := from{addr: addr, closed: make(chan struct{})}
+		c := from{addr: addr, closed: make(chan struct{}), once: &sync.Once{}}
 		inner.next <- c
 		return c
 	}

@@ -31,8 +31,8 @@ const challenge = `Bearer realm="privacyops"`
 // defaultRetry is what callers are told to wait where a service that is unavailable or exhausted does not say.
 const defaultRetry = time.Second
 
-// Refusal is an error of the door itself, whose HTTP status the fault's kind alone does not decide.
-type Refusal struct {
+// RefusalError is an error of the door itself, whose HTTP status the fault's kind alone does not decide.
+type RefusalError struct {
 	// Status is the HTTP status.
 	Status int
 	// Fault is what the caller is told.
@@ -42,14 +42,14 @@ type Refusal struct {
 }
 
 // Error is the public text.
-func (r *Refusal) Error() string { return r.Fault.Error() }
+func (r *RefusalError) Error() string { return r.Fault.Error() }
 
 // Unwrap gives the fault.
-func (r *Refusal) Unwrap() error { return r.Fault }
+func (r *RefusalError) Unwrap() error { return r.Fault }
 
 // Refuse makes a refusal.
-func Refuse(httpStatus int, kind fault.Kind, reason, message string) *Refusal {
-	return &Refusal{Status: httpStatus, Fault: fault.New(kind, reason, message)}
+func Refuse(httpStatus int, kind fault.Kind, reason, message string) *RefusalError {
+	return &RefusalError{Status: httpStatus, Fault: fault.New(kind, reason, message)}
 }
 
 // Answer is an error as it goes over the wire.
@@ -69,9 +69,12 @@ type Answer struct {
 // Of makes the answer to an error.
 func Of(ctx context.Context, err error) Answer {
 	f := faultOf(err)
-	st := statusOf(ctx, err, f)
-	a := Answer{Status: httpStatus(st.Code(), f.Reason()), Reason: f.Reason(), RetryAfter: f.RetryAfter(), Body: body(st)}
-	var r *Refusal
+	st, reason := statusOf(ctx, f), f.Reason()
+	if cancelled(err) {
+		st, reason = cancelledStatus, "CANCELLED"
+	}
+	a := Answer{Status: httpStatus(st.Code(), reason), Reason: reason, RetryAfter: f.RetryAfter(), Body: body(st)}
+	var r *RefusalError
 	if errors.As(err, &r) {
 		a.Status, a.Allow = r.Status, r.Allow
 	}
@@ -107,15 +110,19 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // statusOf is the status that the body shows.
-func statusOf(ctx context.Context, err error, f *fault.Error) *status.Status {
-	if cancelled(err) {
-		info := protoadapt.MessageV1Of(&errdetails.ErrorInfo{Reason: "CANCELLED", Domain: "privacyops"})
-		if st, derr := status.New(codes.Canceled, "The call was cancelled.").WithDetails(info); derr == nil {
-			return st
-		}
-	}
+func statusOf(ctx context.Context, f *fault.Error) *status.Status {
 	return status.Convert(server.Status(ctx, f))
 }
+
+// cancelledStatus is for callers who went away before there was an answer.
+var cancelledStatus = func() *status.Status {
+	st, err := status.New(codes.Canceled, "The call was cancelled.").WithDetails(
+		protoadapt.MessageV1Of(&errdetails.ErrorInfo{Reason: "CANCELLED", Domain: "privacyops"}))
+	if err != nil {
+		return status.New(codes.Canceled, "The call was cancelled.")
+	}
+	return st
+}()
 
 func cancelled(err error) bool {
 	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
@@ -132,7 +139,7 @@ func faultOf(err error) *fault.Error {
 	if !ok || hasInfo(st) || st.Code() == codes.Unknown {
 		return server.Classify(err)
 	}
-	switch st.Code() { //nolint:exhaustive // every other code is an error of ours, and internal
+	switch st.Code() {
 	case codes.InvalidArgument:
 		return fault.New(fault.Invalid, "INVALID_ARGUMENT", "A value in the path or the query has the wrong form.").Because(err)
 	case codes.Unavailable:

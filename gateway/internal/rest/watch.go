@@ -39,7 +39,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.note(r, err)
-	lines.line(problem.Of(r.Context(), err).Body)
+	_ = lines.line(problem.Of(r.Context(), err).Body) // a client who went away does not need it
 }
 
 // endWithDrain cancels when the handler drains, until stop is called.

@@ -8,10 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
+
 	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
 	typev1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/seed"
 	"github.com/privacyops/privacyops/services/participant/sample"

@@ -316,4 +316,3 @@ func onlyKeptIsFound(t *testing.T, db *sql.DB, p sample.Person, s certificate.St
 		t.Errorf("the person is found in %v, want exactly what is kept of %v", rows, tables)
 	}
 }
-

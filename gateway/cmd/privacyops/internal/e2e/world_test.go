@@ -23,6 +23,7 @@ import (
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/restclient"
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/seed"
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/suite"
+	"github.com/privacyops/privacyops/libs/access"
 	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
 	typev1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
@@ -83,9 +84,16 @@ func (w *world) as(role string) *client { return w.caller(role, sample.Controlle
 // caller is somebody with a role at a controller, told from others by a name.
 func (w *world) caller(role, controller, name string) *client {
 	w.t.Helper()
-	token, err := seed.Token(w.Issuer, role, controller, name)
+	return &client{restclient.Client{Base: w.URL, Token: w.token(role, name, controller)}, w.t}
+}
+
+// token makes a token for somebody with a role at controllers.
+func (w *world) token(role, name string, controllers ...string) string {
+	w.t.Helper()
+	now := time.Now()
+	token, err := w.Issuer.Token(access.Claims{Subject: name, Roles: []string{role}, Controllers: controllers, Issued: now, Expires: now.Add(time.Hour)})
 	must(w.t, err)
-	return &client{restclient.Client{Base: w.URL, Token: token}, w.t}
+	return token
 }
 
 func (c *client) post(path string, req, resp proto.Message) {
@@ -143,10 +151,10 @@ func watch[M proto.Message](c *client, path string, fresh func() M, f func(M) (e
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-ndjson" {
 		c.t.Fatalf("GET %s: %s, %s", path, resp.Status, resp.Header.Get("Content-Type"))
 	}
-	in := bufio.NewScanner(resp.Body)
+	in, m := bufio.NewScanner(resp.Body), fresh()
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
-		m := fresh()
+		m = fresh()
 		if err := protojson.Unmarshal(in.Bytes(), m); err != nil {
 			c.t.Fatalf("GET %s: line %d is not one object: %v", path, lines, err)
 		}
@@ -155,7 +163,9 @@ func watch[M proto.Message](c *client, path string, fresh func() M, f func(M) (e
 			return lines
 		}
 	}
-	must(c.t, in.Err())
+	if in.Err() != nil {
+		c.t.Fatalf("GET %s: %v; the last line says %v", path, in.Err(), m)
+	}
 	return lines
 }
 

@@ -1,0 +1,272 @@
+package e2e
+
+import (
+	"cmp"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/seed"
+	"github.com/privacyops/privacyops/libs/certificate"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
+	"github.com/privacyops/privacyops/services/participant/sample"
+)
+
+const (
+	kills = 20
+	// extraRows are added for each pupil, so that an execution takes long enough to be hit.
+	extraRows = 8000
+)
+
+// chain is the events of an erasure in their order.
+var chain = []string{"erasure.create", "erasure.plan", "erasure.approve", "erasure.start", "erasure.execute", "erasure.executed",
+	"erasure.verify", "erasure.complete"}
+
+// reached says how many of the chain's events there are, at least and at most, in each state.
+var reached = map[erasurev1.Erasure_State][2]int{
+	erasurev1.Erasure_PLANNING: {1, 1}, erasurev1.Erasure_AWAITING_APPROVAL: {2, 2}, erasurev1.Erasure_GRACE: {3, 3},
+	erasurev1.Erasure_RUNNING: {4, 5}, erasurev1.Erasure_VERIFYING: {6, 7}, erasurev1.Erasure_COMPLETED: {8, 8},
+}
+
+// TestKill kills the program at random moments of erasures. Each must be finished after the restart, exactly once.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	random := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", random)
+	r := rand.New(rand.NewPCG(random, 0))
+	c := newChild(t)
+	pupils := watchedPlatform(t, c.world)
+	db := c.world.platform()
+	before := fingerprint(t, db)
+	c.start()
+
+	states := map[erasurev1.Erasure_State]int{}
+	var erased []sample.Person
+	for n := 0; n < kills; {
+		p := pupils[len(erased)]
+		erased = append(erased, p)
+		e := c.world.as("platform").planned(p)
+		c.world.as("dpo").approve(e)
+		for again := true; again && n < kills; n++ {
+			time.Sleep(time.Duration(5+r.IntN(1496)) * time.Millisecond)
+			c.kill()
+			c.start()
+			state := c.world.chainFits(e.GetName())
+			states[state]++
+			again = state != erasurev1.Erasure_COMPLETED && r.IntN(2) == 0
+		}
+		c.world.as("dpo").awaitErasure(e.GetName(), erasurev1.Erasure_COMPLETED)
+		c.world.finishedOnce(e.GetName())
+	}
+	t.Logf("%d kills over %d erasures; after the restart the erasure was %v", kills, len(erased), states)
+	c.world.logHasNoGap()
+	nothingHappenedTwice(t, db)
+	onlyErasedChanged(t, db, before, erased)
+
+	var values []string
+	for _, p := range erased {
+		values = append(values, p.Values()...)
+	}
+	s := newScanner(values...)
+	for i, line := range c.words.lines() {
+		s.look("line on standard error", fmt.Sprint(i), line)
+	}
+	if len(s.hits) > 0 {
+		t.Errorf("the program's words name people: %v", s.hits)
+	}
+}
+
+// watchedPlatform builds the sample platform with many more rows for some pupils, and with triggers that note each row that is
+// deleted and each cell that is written. It gives the pupils.
+func watchedPlatform(t *testing.T, w *world) []sample.Person {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(w.database), 0o700))
+	_, _, err := seed.Platform(t.Context(), filepath.Dir(w.database))
+	must(t, err)
+	db, err := sql.Open("sqlite", w.database)
+	must(t, err)
+	defer db.Close()
+	exec := func(query string, args ...any) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	pupils := pupilsOf(t, db)
+	for _, p := range pupils {
+		exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO logins (person, at, ip, user_agent) SELECT ?, '2026-09-01T08:00:00Z', '192.0.2.1', 'test' FROM n`, extraRows, p.Key)
+		exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO forum_posts (thread, author, body, posted_at) SELECT 1, ?, 'Et indlæg', '2026-09-01T08:00:00Z' FROM n`, extraRows/4, p.Key)
+	}
+	exec(`CREATE TABLE writes (what TEXT NOT NULL, place TEXT NOT NULL, row INTEGER NOT NULL)`)
+	rows, err := db.QueryContext(t.Context(), `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name <> 'writes'`)
+	must(t, err)
+	var triggers []string
+	seen := map[string]bool{}
+	for rows.Next() {
+		var table, column string
+		must(t, rows.Scan(&table, &column))
+		if !seen[table] {
+			seen[table] = true
+			triggers = append(triggers, fmt.Sprintf(`CREATE TRIGGER gone_%[1]s AFTER DELETE ON %[1]s BEGIN INSERT INTO writes VALUES ('delete', '%[1]s', OLD.rowid); END`, table))
+		}
+		triggers = append(triggers, fmt.Sprintf(`CREATE TRIGGER set_%[1]s_%[2]s AFTER UPDATE OF %[2]s ON %[1]s BEGIN INSERT INTO writes VALUES ('update', '%[1]s.%[2]s', OLD.rowid); END`, table, column))
+	}
+	must(t, rows.Err())
+	for _, trigger := range triggers {
+		exec(trigger)
+	}
+	return pupils
+}
+
+// pupilsOf are pupils of the school, as many as there may be erasures.
+func pupilsOf(t *testing.T, db *sql.DB) (out []sample.Person) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT id, school, unilogin, local_id, email, phone, display_name FROM users
+		WHERE school = ? AND role = 'elev' AND id <> ? ORDER BY id DESC LIMIT ?`, sample.Controller, sample.Pupil().Key, kills)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var p sample.Person
+		must(t, rows.Scan(&p.Key, &p.Controller, &p.UniLogin, &p.LocalPersonID, &p.Email, &p.Phone, &p.DisplayName))
+		out = append(out, p)
+	}
+	must(t, rows.Err())
+	return out
+}
+
+// chain reads the events of changes that the erasure service made to an erasure, in the order of the log: those that ended
+// well by their actions, and the others.
+func (w *world) chain(name string, atLeast int) (actions []string, failed []*auditv1.AuditEvent) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		actions, failed = nil, nil
+		events := w.events(`resource = "`+name+`"`, atLeast)
+		slices.SortFunc(events, func(a, b *auditv1.AuditEvent) int { return cmp.Compare(a.GetIndex(), b.GetIndex()) })
+		for _, e := range events {
+			switch {
+			case e.GetOutcome() != auditv1.AuditEvent_OK:
+				failed = append(failed, e)
+			case e.GetService() == "erasure" && e.GetKind() != authv1.Rule_VIEW:
+				actions = append(actions, e.GetAction())
+			}
+		}
+		if len(actions) >= atLeast || time.Now().After(deadline) {
+			return actions, failed
+		}
+	}
+}
+
+// chainFits checks, while the erasure may go on, that the log has exactly the events of its state: those of the state seen
+// before, at most those of the state seen afterwards.
+func (w *world) chainFits(name string) erasurev1.Erasure_State {
+	w.t.Helper()
+	first, last, dpo := newErasure(), newErasure(), w.as("dpo")
+	dpo.get("/v1/"+name, first)
+	least, known := reached[first.GetState()]
+	actions, _ := w.chain(name, least[0])
+	dpo.get("/v1/"+name, last)
+	most := reached[last.GetState()]
+	if n := len(actions); !known || n < least[0] || n > most[1] || !slices.Equal(actions, chain[:min(n, len(chain))]) {
+		w.t.Errorf("the erasure was %s, then %s, and the log says %v", first.GetState(), last.GetState(), actions)
+	}
+	return first.GetState()
+}
+
+// finishedOnce checks the whole chain of an erasure, and its certificate.
+func (w *world) finishedOnce(name string) {
+	w.t.Helper()
+	actions, failed := w.chain(name, len(chain))
+	if !slices.Equal(actions, chain) || len(failed) > 0 {
+		w.t.Errorf("the log says %v, and %d steps that failed: %v", actions, len(failed), failed)
+	}
+	file, err := w.as("auditor").Raw(w.t.Context(), http.MethodGet, "/v1/"+name+"/certificate", "", nil)
+	must(w.t, err)
+	report, err := certificate.Verify(file, trust(w.t, w.CertificateKey, w.LogKey))
+	must(w.t, err)
+	for _, d := range report.Statement.Systems[0].Datasets {
+		if d.Dataset == "logins" && (d.Erased < extraRows || d.Erased != d.Located) {
+			w.t.Errorf("the certificate counts %d of %d logins", d.Erased, d.Located)
+		}
+	}
+}
+
+// logHasNoGap checks that every event of the school stands in the log once, with numbers that leave none out.
+func (w *world) logHasNoGap() {
+	w.t.Helper()
+	events := w.events("", 1)
+	indexes, ids := map[int64]bool{}, map[string]bool{}
+	numbers := make([]int64, 0, len(events))
+	for _, e := range events {
+		if indexes[e.GetIndex()] || ids[e.GetName()] {
+			w.t.Errorf("the event %s at index %d stands twice in the log", e.GetName(), e.GetIndex())
+		}
+		indexes[e.GetIndex()], ids[e.GetName()] = true, true
+		numbers = append(numbers, e.GetControllerSequence())
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		if n != int64(i)+1 {
+			w.t.Fatalf("the controller's events are numbered …%v after %d", numbers[max(0, i-3):i+1], i)
+		}
+	}
+}
+
+// nothingHappenedTwice asks the platform's own triggers.
+func nothingHappenedTwice(t *testing.T, db *sql.DB) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT what, place, row, COUNT(*) FROM writes GROUP BY what, place, row HAVING COUNT(*) > 1 LIMIT 10`)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var what, place string
+		var row, n int64
+		must(t, rows.Scan(&what, &place, &row, &n))
+		t.Errorf("%d times %s of %s, row %d", n, what, place, row)
+	}
+	must(t, rows.Err())
+	var n int
+	must(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM writes").Scan(&n))
+	if n < extraRows {
+		t.Errorf("the triggers noted %d writes only", n)
+	}
+	t.Logf("the platform's triggers noted %d writes, none of them twice", n)
+}
+
+// onlyErasedChanged compares all rows of the platform with before.
+func onlyErasedChanged(t *testing.T, db *sql.DB, before sample.Prints, erased []sample.Person) {
+	t.Helper()
+	var keys []string
+	for _, p := range erased {
+		keys = append(keys, fmt.Sprint(p.Key))
+	}
+	allowed := map[string]string{ // tables whose rows tell whose they are even after an erasure of others
+		"users": "id", "enrolments": "person", "submissions": "pupil", "grades": "pupil", "logins": "person", "attendance": "pupil", "photos": "pupil",
+	}
+	for table, column := range allowed {
+		var n int
+		must(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table+" WHERE "+column+" IN ("+strings.Join(keys, ",")+")").Scan(&n))
+		if n > 0 {
+			t.Errorf("%d rows of erased people are left in %s", n, table)
+		}
+	}
+	now := fingerprint(t, db)
+	for _, table := range []string{"schools", "classes", "courses", "assignments", "exam_records", "notices"} {
+		for key, print := range before[table] {
+			if now[table][key] != print {
+				t.Errorf("the row %s of %s has changed, which is no pupil's", key, table)
+			}
+		}
+	}
+}
