@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/privacyops/privacyops/libs/sqldb"
 	exportv1 "github.com/privacyops/privacyops/proto/gen/privacyops/export/v1"
 	domain "github.com/privacyops/privacyops/services/export/internal/export"
 )
@@ -150,7 +151,11 @@ func TestCancelRacesAdvance(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, learning(), support())
 	ends := map[exportv1.Export_State]int{}
-	for i := range 60 {
+	began := time.Now()
+	s.advance(s.create())
+	alone := time.Since(began)
+	const races = 30
+	for i := range races {
 		e := s.create()
 		var wait sync.WaitGroup
 		wait.Go(func() {
@@ -162,7 +167,7 @@ func TestCancelRacesAdvance(t *testing.T) {
 			}
 		})
 		wait.Go(func() {
-			time.Sleep(time.Duration(i) * 400 * time.Microsecond)
+			time.Sleep(2 * alone * time.Duration(i) / races) // from before its first step to after its last
 			_, err := s.client.CancelExport(context.Background(), &exportv1.CancelExportRequest{Name: e.GetName()})
 			if err != nil && !isReason(err, "EXPORT_FINISHED") {
 				t.Errorf("cancel: %v", err)
@@ -182,8 +187,8 @@ func TestCancelRacesAdvance(t *testing.T) {
 	if len(ends) != 2 {
 		t.Errorf("the race had one outcome only: %v", ends)
 	}
-	if got := len(s.files()); got != ends[exportv1.Export_READY] {
-		t.Errorf("%d files for %d packages", got, ends[exportv1.Export_READY])
+	if got := len(s.files()); got != ends[exportv1.Export_READY]+1 {
+		t.Errorf("%d files for %d packages", got, ends[exportv1.Export_READY]+1)
 	}
 }
 
@@ -376,4 +381,35 @@ func TestTidyRemovesOrphans(t *testing.T) {
 	if _, err := s.read(e.GetName(), 0, 0); err != nil {
 		t.Errorf("the package went too: %v", err)
 	}
+}
+
+func TestRestartTakesUpAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, learning())
+	e := s.create()
+	// A process that died right after it took the export: its lease stands, and the clock too.
+	_, err := s.service.store.Take(context.Background(), ref(t, e), start, time.Hour)
+	check(t, err)
+	stop := s.run()
+	s.await(e.GetName(), exportv1.Export_READY)
+	second, err := New(context.Background(), s.cfg)
+	check(t, err)
+	defer second.Close()
+	if err := second.Run(context.Background()); !errors.Is(err, sqldb.ErrLocked) {
+		t.Errorf("a second exclusive replica: %v", err)
+	}
+	stop()
+}
+
+func TestSweepFindsWhatHasNoJob(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, learning())
+	e := s.create()
+	// Its job is gone, whoever did that.
+	check(t, s.service.db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM river_job`)
+		return err
+	}))
+	s.run()
+	s.await(e.GetName(), exportv1.Export_READY)
 }

@@ -26,18 +26,22 @@ const (
 
 // Run works on exports, deletes packages whose time has come, and hands audit events to auditd, until ctx ends. Work that
 // does not end soon after is put back, and what auditd has not taken stays in the database: both for the next start.
-func (s *Service) Run(ctx context.Context) error {
+//
+// With [Config.Exclusive] the error is [sqldb.ErrLocked] while another replica runs after all.
+func (s *Service) Run(ctx context.Context) (err error) {
+	if s.cfg.Exclusive {
+		unlock, lerr := s.takeOver(ctx)
+		if lerr != nil {
+			return lerr
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+	}
 	runner, err := jobs.NewRunner(s.db, jobs.Config{
 		Handlers: s.handlers(), Workers: s.cfg.Workers, Timeout: jobTimeout, Exclusive: s.cfg.Exclusive,
 		Logger: s.cfg.Telemetry.Log, Tracer: s.cfg.Telemetry.Tracer,
 	})
 	if err != nil {
 		return err
-	}
-	if s.cfg.Exclusive {
-		if err := s.store.FreeAll(ctx); err != nil {
-			return fmt.Errorf("export: free what a crash left: %w", err)
-		}
 	}
 	if err := runner.Start(ctx); err != nil {
 		return err
@@ -60,6 +64,17 @@ func (s *Service) Run(ctx context.Context) error {
 		s.cfg.Telemetry.Log.WarnContext(last, "audit events wait for the next start", "error_kind", fmt.Sprintf("%T", ferr))
 	}
 	return err
+}
+
+// takeOver keeps other replicas out and frees the exports that a dead one held.
+func (s *Service) takeOver(ctx context.Context) (unlock func() error, err error) {
+	if unlock, err = s.db.Lock(ctx, "exports"); err != nil {
+		return nil, fmt.Errorf("export: run exclusively: %w", err)
+	}
+	if err := s.store.FreeAll(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("export: free what a crash left: %w", err), unlock())
+	}
+	return unlock, nil
 }
 
 // every does something now and at intervals, and logs that it failed.

@@ -36,7 +36,7 @@ var danish = text{
 	"special":           "følsomme oplysninger: artikel 9, stk. 2, litra",
 	"categories":        "Typer af oplysninger",
 	"recipients":        "Modtagere",
-	"recipients.none":   "Ingen uden for den dataansvarlige",
+	"recipients.none":   "Der er ikke registreret nogen",
 	"retention":         "Gemmes i",
 	"retention.open":    "Der er ikke fastsat en periode",
 	"after":             "efter",

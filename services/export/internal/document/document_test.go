@@ -110,8 +110,10 @@ func TestStandsAlone(t *testing.T) {
 func TestEveryTagIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []export.Language{export.Danish, export.English} {
-		d := xml.NewDecoder(strings.NewReader(render(t, manifest(lang))))
-		d.Strict, d.AutoClose, d.Entity = true, []string{"meta", "br"}, xml.HTMLEntity
+		// Elements that have no end in HTML get one, so that a strict reader of XML can judge the rest.
+		html := regexp.MustCompile(`<(meta[^>]*|br)>`).ReplaceAllString(render(t, manifest(lang)), "<$1/>")
+		d := xml.NewDecoder(strings.NewReader(strings.TrimPrefix(html, "<!DOCTYPE html>")))
+		d.Entity = xml.HTMLEntity
 		for {
 			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break

@@ -36,7 +36,7 @@ var english = text{
 	"special":           "special categories of data: article 9(2) point",
 	"categories":        "Kinds of data",
 	"recipients":        "Recipients",
-	"recipients.none":   "Nobody outside the controller",
+	"recipients.none":   "None are registered",
 	"retention":         "Kept for",
 	"retention.open":    "No period has been set",
 	"after":             "after",

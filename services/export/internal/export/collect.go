@@ -88,12 +88,12 @@ func (e *Engine) finish(ctx context.Context, w *Work, draft Draft, m *Manifest) 
 	}
 	if err := e.save(ctx, w, w.event("export.complete", ""), true); err != nil {
 		if errors.Is(err, ErrFenced) {
-			return errors.Join(err, e.remove(context.WithoutCancel(ctx), []FileID{p.File}))
+			e.discard(ctx, []FileID{p.File})
 		}
 		return err
 	}
 	if before != nil {
-		return e.remove(ctx, []FileID{before.File})
+		e.discard(ctx, []FileID{before.File})
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ type sink struct {
 }
 
 func (s *sink) Record(dataset string, object []byte) error {
-	if dataset != s.current {
+	if dataset != s.current || !s.seen[dataset] {
 		if err := s.admit(dataset); err != nil {
 			return err
 		}

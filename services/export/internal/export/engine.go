@@ -195,7 +195,8 @@ func (e *Engine) giveUp(ctx context.Context, w *Work, reason string) error {
 	if err := e.save(ctx, w, w.event("export.fail", reason), true); err != nil {
 		return err
 	}
-	return e.remove(ctx, files)
+	e.discard(ctx, files)
+	return nil
 }
 
 // settle ends an export whose mandatory systems did not all answer in time. Its package stays, and names them.
@@ -210,7 +211,8 @@ func (e *Engine) settle(ctx context.Context, w *Work) error {
 	if err := e.save(ctx, w, w.event("export.fail", "INCOMPLETE"), true); err != nil {
 		return err
 	}
-	return e.remove(ctx, []FileID{draft})
+	e.discard(ctx, []FileID{draft})
+	return nil
 }
 
 // Expire deletes a package whose time has come, and every key with it. One whose time has not come stays.
@@ -227,10 +229,14 @@ func (e *Engine) Expire(ctx context.Context, ref Ref) error {
 	if err := w.expire(e.Clock.Now()); err != nil {
 		return err
 	}
-	if err := e.save(ctx, w, event, true); err != nil && !errors.Is(err, ErrFenced) {
+	if err := e.save(ctx, w, event, true); err != nil {
+		if errors.Is(err, ErrFenced) {
+			return nil // somebody else does it
+		}
 		return err
 	}
-	return e.remove(ctx, files)
+	e.discard(ctx, files)
+	return nil
 }
 
 // Files are those that an export may have on disk.
@@ -250,6 +256,12 @@ func (e *Engine) remove(ctx context.Context, files []FileID) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// discard deletes files that no row refers to any more. Their keys are gone with the row, and one that cannot be deleted now
+// is found by whoever tidies the folder: it must not undo what was committed.
+func (e *Engine) discard(ctx context.Context, files []FileID) {
+	_ = e.remove(context.WithoutCancel(ctx), files)
 }
 
 // event tells what became of w, in counts.

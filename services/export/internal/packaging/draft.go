@@ -72,11 +72,9 @@ func (d *draft) entry(f export.File, write func(w io.Writer) (records int64, err
 		return fmt.Errorf("packaging: %w", err)
 	}
 	m := newMeter(w)
-	b := bufio.NewWriterSize(m, 64<<10)
-	if f.Records, err = write(b); err == nil {
-		err = b.Flush()
-	}
-	if err != nil {
+	out := newAhead(m)
+	f.Records, err = write(whileAlive{d.ctx, out})
+	if err = errors.Join(err, out.finish()); err != nil {
 		return fmt.Errorf("packaging: write a file of the package: %w", err)
 	}
 	f.Bytes, f.SHA256 = m.size, m.sum()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
@@ -166,6 +167,33 @@ func FuzzTable(f *testing.F) {
 			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r\n\x00") {
 				t.Errorf("a cell begins as a formula: %q", cell)
 			}
+		}
+	})
+}
+
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, ` { "a" : [1,{"b":"}"}] , "c\\" : "\"," } `, `{"a":"\u0041\\"}`, `{"a":tru}`, `{"a":1,}`, `{"a"`, `{"":null,"":{}}`, `[]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, object []byte) {
+		got := map[string]any{}
+		err := members(object, func(name string, value []byte) error {
+			var v any
+			if err := json.Unmarshal(value, &v); err != nil {
+				return err
+			}
+			if s, ok := v.(string); ok && utf8.Valid(value) && cell(value) != s {
+				t.Errorf("cell of %q is %q", value, cell(value))
+			}
+			got[name] = v
+			return nil
+		})
+		var want map[string]any
+		if json.Unmarshal(object, &want) != nil || want == nil || !utf8.Valid(object) {
+			return // only JSON objects in UTF-8 get here; for others it is enough not to fail badly
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q (%v): %s", object, err, diff)
 		}
 	})
 }

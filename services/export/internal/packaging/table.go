@@ -3,7 +3,6 @@ package packaging
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -44,7 +43,7 @@ func writeCSV(w io.Writer, columns []string, records each) error {
 	row := make([]string, len(columns))
 	return records(func(object []byte) error {
 		clear(row)
-		err := members(object, func(name string, value json.RawMessage) error {
+		err := members(object, func(name string, value []byte) error {
 			if i, ok := place[name]; ok {
 				row[i] = cell(value)
 			}
@@ -58,15 +57,12 @@ func writeCSV(w io.Writer, columns []string, records each) error {
 }
 
 // cell is a JSON value as text: strings without their quotes, null as nothing, the rest as JSON.
-func cell(value json.RawMessage) string {
+func cell(value []byte) string {
 	switch {
 	case len(value) == 0 || bytes.Equal(value, []byte("null")):
 		return ""
 	case value[0] == '"':
-		var s string
-		if json.Unmarshal(value, &s) == nil {
-			return s
-		}
+		return unquote(value)
 	case value[0] == '{' || value[0] == '[':
 		var compact bytes.Buffer
 		if json.Compact(&compact, value) == nil {
@@ -74,29 +70,6 @@ func cell(value json.RawMessage) string {
 		}
 	}
 	return string(value)
-}
-
-// members gives each member of a JSON object to fn, in order.
-func members(object []byte, fn func(name string, value json.RawMessage) error) error {
-	in := json.NewDecoder(bytes.NewReader(object))
-	if t, err := in.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("packaging: a record is not a JSON object")
-	}
-	for in.More() {
-		t, err := in.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return errors.New("packaging: a record is not a JSON object")
-		}
-		var value json.RawMessage
-		if err := in.Decode(&value); err != nil {
-			return errors.New("packaging: a record is not a JSON object")
-		}
-		if err := fn(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // columnSet learns which members records have, in the order of their first appearance.
@@ -109,7 +82,7 @@ type columnSet struct {
 func newColumnSet(limit int) *columnSet { return &columnSet{seen: map[string]bool{}, limit: limit} }
 
 func (c *columnSet) learn(object []byte) error {
-	return members(object, func(name string, _ json.RawMessage) error {
+	return members(object, func(name string, _ []byte) error {
 		if !c.seen[name] && len(c.names) < c.limit {
 			c.seen[name] = true
 			c.names = append(c.names, name)

@@ -19,7 +19,7 @@ import (
 // CreateExport starts an export. The register is asked before anything is written, so that an unknown controller leaves
 // nothing behind and the due date is one of the controller's own days.
 func (s *Server) CreateExport(ctx context.Context, req *exportv1.CreateExportRequest) (*exportv1.Export, error) {
-	now := s.Clock.Now()
+	now := s.Clock.Now().Truncate(time.Microsecond) // as it is stored
 	received, err := receivedAt(req, now)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: every engine's tests call it
 	"time"
 
 	"github.com/privacyops/privacyops/libs/outbox"

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: every engine's tests call it
 	"time"
 
 	"github.com/google/go-cmp/cmp"
