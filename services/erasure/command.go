@@ -55,14 +55,10 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return errors.Join(err, audit.Close())
 	}
 	defer func() { err = errors.Join(err, audit.Close(), consent.Close()) }()
-	participants := map[string]grpc.ClientConnInterface{}
-	for name, address := range c.Participants {
-		conn, err := p.Dial(server.Peer{Service: "participant", Address: address})
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		participants[name] = conn
+	participants, hangUp, err := c.dial(p)
+	defer func() { err = errors.Join(err, hangUp()) }()
+	if err != nil {
+		return err
 	}
 	cfg := Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry,
 		Audit: audit, Consent: consent, Participants: participants, Signer: signer, Exclusive: c.Exclusive}
@@ -74,4 +70,25 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return err
 	}
 	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close())
+}
+
+// dial connects to the participants. HangUp closes what was opened, also after an error.
+func (c *Command) dial(p *server.Process) (conns map[string]grpc.ClientConnInterface, hangUp func() error, err error) {
+	conns = map[string]grpc.ClientConnInterface{}
+	var closers []func() error
+	hangUp = func() error {
+		var errs []error
+		for _, f := range closers {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	for name, address := range c.Participants {
+		conn, err := p.Dial(server.Peer{Service: "participant", Address: address})
+		if err != nil {
+			return nil, hangUp, err
+		}
+		conns[name], closers = conn, append(closers, conn.Close)
+	}
+	return conns, hangUp, nil
 }

@@ -53,14 +53,10 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return errors.Join(err, audit.Close())
 	}
 	defer func() { err = errors.Join(err, audit.Close(), consent.Close()) }()
-	participants := map[string]*grpc.ClientConn{}
-	for name, address := range c.Participants {
-		conn, err := p.Dial(server.Peer{Service: "participant", Address: address})
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		participants[name] = conn
+	participants, hangUp, err := c.dial(p)
+	defer func() { err = errors.Join(err, hangUp()) }()
+	if err != nil {
+		return err
 	}
 	s, err := New(ctx, Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry,
 		Audit: audit, Register: consent, Participants: byName(participants), Blobs: c.Packages, SigningKey: key, Exclusive: c.Exclusive})
@@ -79,4 +75,25 @@ func byName(conns map[string]*grpc.ClientConn) func(string) (participantv1.Parti
 		}
 		return participantv1.NewParticipantClient(conn), nil
 	}
+}
+
+// dial connects to the participants. HangUp closes what was opened, also after an error.
+func (c *Command) dial(p *server.Process) (conns map[string]*grpc.ClientConn, hangUp func() error, err error) {
+	conns = map[string]*grpc.ClientConn{}
+	var closers []func() error
+	hangUp = func() error {
+		var errs []error
+		for _, f := range closers {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	for name, address := range c.Participants {
+		conn, err := p.Dial(server.Peer{Service: "participant", Address: address})
+		if err != nil {
+			return nil, hangUp, err
+		}
+		conns[name], closers = conn, append(closers, conn.Close)
+	}
+	return conns, hangUp, nil
 }

@@ -118,25 +118,28 @@ func (s *story) ownRows(ctx context.Context, db *sql.DB) error {
 		if err != nil {
 			return err
 		}
-		rows, err := db.QueryContext(ctx, `SELECT `+key+` FROM "`+table+`" WHERE `+strings.Join(conditions, " OR "), args...) //nolint:gosec // names from the catalogue of the sample
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var k string
-			if err := rows.Scan(&k); err != nil {
-				return err
-			}
-			s.own[table+"/"+k] = true
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		if err := rows.Close(); err != nil {
+		if err := s.take(ctx, db, table, `SELECT `+key+` FROM "`+table+`" WHERE `+strings.Join(conditions, " OR "), args); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// take notes the rows whose keys a query gives.
+func (s *story) take(ctx context.Context, db *sql.DB, table, query string, args []any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return err
+		}
+		s.own[table+"/"+key] = true
+	}
+	return rows.Err()
 }
 
 // conditions are those under which a row of the table is about the pupil.

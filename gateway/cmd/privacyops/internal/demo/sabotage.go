@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,6 +51,7 @@ func (s *skipping) Erase(ctx context.Context, r participant.EraseRequest) (parti
 		return result, err
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",")
+	//nolint:gosec // the names come from the catalogue of the sample
 	_, err = db.ExecContext(ctx, `INSERT INTO `+skipped+` (`+strings.Join(columns, ",")+`) VALUES (`+marks+`)`, row...)
 	return result, err
 }
@@ -61,12 +63,12 @@ func readRow(ctx context.Context, db *sql.DB, query string, args ...any) (column
 	}
 	defer rows.Close()
 	if columns, err = rows.Columns(); err != nil || !rows.Next() {
-		return columns, nil, err
+		return columns, nil, errors.Join(err, rows.Err())
 	}
 	row = make([]any, len(columns))
 	into := make([]any, len(columns))
 	for i := range row {
 		into[i] = &row[i]
 	}
-	return columns, row, rows.Scan(into...)
+	return columns, row, errors.Join(rows.Scan(into...), rows.Err())
 }

@@ -107,7 +107,7 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 	if s.Issuer, err = access.OpenIssuer(s.at.keys()); err != nil {
 		return s, err
 	}
-	if err := s.listen(); err != nil {
+	if err := s.listen(ctx); err != nil {
 		return s, err
 	}
 	if err := s.certify(); err != nil {
@@ -119,13 +119,13 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 	return s, s.await(ctx)
 }
 
-func (s *Suite) listen() error {
+func (s *Suite) listen(ctx context.Context) error {
 	for _, name := range services {
 		address := fmt.Sprintf("127.0.0.1:%d", s.opts.Ports[name])
 		if name == "gateway" {
 			address = s.opts.Listen
 		}
-		lis, err := net.Listen("tcp", address)
+		lis, err := server.Listen(ctx, address)
 		if err != nil {
 			return fmt.Errorf("listen for %s: %w", name, err)
 		}
