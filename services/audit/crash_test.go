@@ -102,7 +102,7 @@ func TestKills(t *testing.T) {
 	if testing.Short() {
 		kills = 3
 	}
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments to kill at
+	random := rand.New(rand.NewPCG(seed, 0)) // moments to kill at
 	dir := t.TempDir()
 	acked := map[domain.EventID]bool{}
 	for range kills {
@@ -172,7 +172,7 @@ func replay(t *testing.T, dir string, db *sqldb.DB) map[domain.EventID]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close(ctx) //nolint:errcheck // nothing was added
+	defer log.Close(ctx) // nothing was added
 	s, err := store.Open(ctx, db)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package participant_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -172,7 +173,7 @@ func collect(stream grpc.ServerStreamingClient[participantv1.ExportChunk]) ([]*p
 	var out []*participantv1.ExportChunk
 	for {
 		chunk, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {

@@ -116,7 +116,7 @@ func (b *builder) row(table string, values ...any) {
 	}
 	s := b.stmts[table]
 	if s == nil {
-		query := `INSERT INTO "` + table + `" VALUES (` + strings.TrimSuffix(strings.Repeat("?,", len(values)), ",") + `)`
+		query := `INSERT INTO "` + table + `" VALUES (` + strings.TrimSuffix(strings.Repeat("?,", len(values)), ",") + `)` //nolint:gosec // the tables are named in this package
 		if s, b.err = b.tx.PrepareContext(b.ctx, query); b.err != nil {
 			b.err = fmt.Errorf("sample: fill table %s: %w", table, b.err)
 			return

@@ -29,6 +29,27 @@ func build(t *testing.T) (path string, db *sql.DB) {
 	return path, db
 }
 
+// texts reads the one column that a query selects.
+func texts(t *testing.T, db *sql.DB, query string, args ...any) (out []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 func prints(t *testing.T, db *sql.DB) sample.Prints {
 	t.Helper()
 	p, err := sample.Fingerprint(t.Context(), db)

@@ -79,22 +79,13 @@ func rowsOfPupil(t *testing.T, db *sql.DB, p sample.Person) []sample.Row {
 		if about.table == "enrolments" {
 			key = "person || '/' || class"
 		}
-		rows, err := db.QueryContext(t.Context(), "SELECT "+key+" FROM "+about.table+" WHERE "+about.where, about.arg)
-		if err != nil {
-			t.Fatal(err)
+		keys := texts(t, db, "SELECT "+key+" FROM "+about.table+" WHERE "+about.where, about.arg)
+		if len(keys) == 0 {
+			t.Errorf("the pupil has no row in %s where %s: nothing is shown there", about.table, about.where)
 		}
-		n := len(out)
-		for rows.Next() {
-			r := sample.Row{Table: about.table}
-			if err := rows.Scan(&r.Key); err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, r)
+		for _, k := range keys {
+			out = append(out, sample.Row{Table: about.table, Key: k})
 		}
-		if err := rows.Err(); err != nil || len(out) == n {
-			t.Errorf("the pupil has no row in %s where %s (%v): nothing is shown there", about.table, about.where, err)
-		}
-		_ = rows.Close()
 	}
 	return out
 }

@@ -47,8 +47,8 @@ type Row struct {
 func (p Prints) Changes(later Prints) []Row {
 	var out []Row
 	for table, rows := range p {
-		for key, print := range rows {
-			if later[table][key] != print {
+		for key, was := range rows {
+			if later[table][key] != was {
 				out = append(out, Row{table, key})
 			}
 		}

@@ -70,21 +70,7 @@ func TestTheRosterIsTheSchoolsPeople(t *testing.T) {
 		if e.Institution.Number != s.InstitutionNumber || e.Level != "small" || e.Source.SchoolYear != "2026-2027" {
 			t.Errorf("institution %q, level %q, school year %q", e.Institution.Number, e.Level, e.Source.SchoolYear)
 		}
-		rows, err := db.QueryContext(t.Context(), `SELECT unilogin FROM users WHERE school = ? ORDER BY id`, s.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want []string
-		for rows.Next() {
-			var v string
-			if err := rows.Scan(&v); err != nil {
-				t.Fatal(err)
-			}
-			want = append(want, v)
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
+		want := texts(t, db, `SELECT unilogin FROM users WHERE school = ? ORDER BY id`, s.ID)
 		if diff := cmp.Diff(want, e.logins()); diff != "" {
 			t.Errorf("%s: people (-database +roster):\n%s", s.ID, diff)
 		}
@@ -131,14 +117,14 @@ func TestRosterOptionsAreWritten(t *testing.T) {
 // TestTheRosterUsesTheElementsOfARealOne compares names and namespaces with an extract of the real service's form.
 func TestTheRosterUsesTheElementsOfARealOne(t *testing.T) {
 	t.Parallel()
-	real, err := os.ReadFile("../../../../shared/fixtures/unilogin/example_small_v7.xml")
+	authentic, err := os.ReadFile("../../../../shared/fixtures/unilogin/example_small_v7.xml")
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("the folder shared/fixtures is not beside this checkout")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := elements(t, real)
+	known := elements(t, authentic)
 	for name := range elements(t, roster(t, sample.RosterOptions{Envelope: true})) {
 		if !known[name] {
 			t.Errorf("the real extract has no element %s in namespace %s", name.Local, name.Space)

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"fmt"
-	"math/rand/v2"
 )
 
 // talk writes what people say to each other.
@@ -21,7 +20,7 @@ func (b *builder) talk() {
 
 // thread writes a thread in which everybody is of the class. In the first course of the demonstration's class the pupil starts the
 // threads, two classmates name her, and she answers.
-func (b *builder) thread(r *rand.Rand, c course, title string, from int) {
+func (b *builder) thread(r *dice, c course, title string, from int) {
 	class, pupil := b.classes[c.class], b.person(pupilKey)
 	shown := c.class == pupil.class && c.subject.name == subjects[0].name
 	starter := pick(r, class.pupils)
@@ -52,7 +51,7 @@ func (b *builder) thread(r *rand.Rand, c course, title string, from int) {
 }
 
 // chats writes the messages of a class, and one between two teachers about one of its pupils.
-func (b *builder) chats(r *rand.Rand, c class) {
+func (b *builder) chats(r *dice, c class) {
 	send := func(from, to int64, body string) {
 		b.add("messages", from, to, body, minute(r.IntN(90), r.IntN(600)))
 	}
@@ -73,7 +72,7 @@ func (b *builder) chats(r *rand.Rand, c class) {
 
 // support writes tickets that know people by address alone: every seventh person by e-mail, every eleventh by telephone, and a
 // parent or two. Those of the twins' telephone cannot be told apart.
-func (b *builder) support(r *rand.Rand) {
+func (b *builder) support(r *dice) {
 	for _, p := range b.people {
 		handler := b.staff(p.Controller, int(p.Key))
 		body := "Hej support. Det gælder " + p.UniLogin + ". Venlig hilsen " + p.DisplayName

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 )
 
@@ -23,7 +22,7 @@ func (b *builder) work() {
 }
 
 // submission writes one pupil's work, which is signed as pupils do.
-func (b *builder) submission(r *rand.Rand, c course, assignment int64, p Person, topic string, due int) {
+func (b *builder) submission(r *dice, c course, assignment int64, p Person, topic string, due int) {
 	body := fmt.Sprintf("%s\nAf %s, %s\n\n%s", topic, p.DisplayName, b.classes[c.class].name, prose(r, 3))
 	id := b.add("submissions", assignment, p.Key, body, minute(due-1, 480+r.IntN(300)))
 	if p.Key == pupilKey || r.IntN(2) == 0 {
@@ -35,7 +34,7 @@ func (b *builder) submission(r *rand.Rand, c course, assignment int64, p Person,
 	}
 }
 
-func prose(r *rand.Rand, n int) string {
+func prose(r *dice, n int) string {
 	out := make([]string, n)
 	for i := range out {
 		out[i] = pick(r, sentences)

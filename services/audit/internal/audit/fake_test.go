@@ -13,7 +13,7 @@ import (
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
-	"github.com/privacyops/privacyops/services/audit/internal/store"
+	"github.com/privacyops/privacyops/services/audit/internal/store" //nolint:depguard // the rules are tested on the store they ship with
 )
 
 // emptyDatabase is a database file with the schema and nothing in it; tests start from copies, as making one takes longer
@@ -23,7 +23,7 @@ var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "audit.db")
 	db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + file})
 	if err != nil {

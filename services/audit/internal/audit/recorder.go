@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -84,7 +85,7 @@ func checkReport(e Event) *FieldError {
 	if err == nil {
 		return nil
 	}
-	if f, ok := err.(*FieldError); ok {
+	if f := (*FieldError)(nil); errors.As(err, &f) {
 		return f
 	}
 	return &FieldError{"event", "has no canonical JSON form"}

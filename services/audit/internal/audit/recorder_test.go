@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
-	"github.com/privacyops/privacyops/services/audit/internal/store/storetest"
+	"github.com/privacyops/privacyops/services/audit/internal/store/storetest" //nolint:depguard // its events serve these tests too
 )
 
 func newRecorder(t *testing.T, s audit.Inbox, wake func()) (*audit.Recorder, *fixedClock, *tracetest.SpanRecorder) {

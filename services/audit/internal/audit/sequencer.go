@@ -69,7 +69,7 @@ func (s *Sequencer) Run(ctx context.Context) error {
 		n, err := s.Step(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // what fails once the run is over is no failure
 		case errors.Is(err, ErrDiverged):
 			s.opts.Logger.ErrorContext(ctx, "the log and its index contradict each other; sequencing has stopped", "reason", err.Error())
 			return err

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
-	"github.com/privacyops/privacyops/services/audit/internal/store/storetest"
+	"github.com/privacyops/privacyops/services/audit/internal/store/storetest" //nolint:depguard // its events serve these tests too
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -160,7 +160,7 @@ func TestSequencerSurvivesFaults(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s, db := openStore(t)
-		defer db.Close() //nolint:errcheck // many of them; the cleanup would come late
+		defer db.Close() // many of them; the cleanup would come late
 		log := &memoryLog{}
 		queue := &faultyQueue{Queue: s}
 		seq := audit.NewSequencer(queue, log, audit.SequencerOptions{Batch: 3})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
-	"github.com/privacyops/privacyops/services/audit/internal/store/storetest"
+	"github.com/privacyops/privacyops/services/audit/internal/store/storetest" //nolint:depguard // its events serve these tests too
 )
 
 // soundLog is a store and a log of n entries that agree.

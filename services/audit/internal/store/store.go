@@ -46,7 +46,7 @@ func collect[T any](ctx context.Context, q sqldb.Querier, scan func(sqldb.Rows) 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // what matters is Err
+	defer rows.Close() // what matters is Err
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)

@@ -82,15 +82,12 @@ func (d *decoder) exclude(n *yaml.Node) []Exclude {
 
 func (d *decoder) erase(n *yaml.Node) Erase {
 	o := d.object(n, "erase", "action", "columns", "ground", "article", "explanation")
-	keep := false
 	e := Erase{Pos: o.pos, Action: Action(o.choice("action", true, string(Delete), string(Columns), string(Keep)))}
-	switch e.Action {
-	case Columns:
+	keep := e.Action == Keep
+	if e.Action == Columns {
 		if c := o.get("columns", true); c != nil {
 			e.Columns = d.changes(c)
 		}
-	case Keep:
-		keep = true
 	}
 	if e.Action != Columns && o.keys["columns"] != nil {
 		d.fail(o.position("columns"), "columns belongs to action: columns only")
@@ -125,6 +122,7 @@ func (d *decoder) change(name string, key, value *yaml.Node) Change {
 	c := Change{Pos: at(key), Column: name,
 		Do: Do(o.choice("do", true, string(Null), string(Replace), string(Generalise), string(KeepColumn)))}
 	switch c.Do {
+	case Null, KeepColumn: // say all there is to say
 	case Replace:
 		c.With = o.constant("with")
 	case Generalise:

@@ -1,6 +1,7 @@
 package datamap_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -261,8 +262,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		m, err := datamap.Parse("f.yaml", src)
 		if err != nil {
-			errs, ok := err.(datamap.Errors)
-			if !ok || len(errs) == 0 {
+			var errs datamap.Errors
+			if !errors.As(err, &errs) || len(errs) == 0 {
 				t.Fatalf("error of type %T", err)
 			}
 			for _, e := range errs {

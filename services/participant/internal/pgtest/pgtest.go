@@ -19,7 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
+	"testing" //nolint:depguard // it serves the tests of several packages
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,15 +51,15 @@ func Main(m *testing.M) int {
 func Database(t testing.TB) string {
 	t.Helper()
 	once.Do(func() {
-		if admin = os.Getenv(Variable); admin == "" {
-			if running, trouble = start(); trouble == nil {
+		if admin = os.Getenv(Variable); admin == "" { //nolint:forbidigo // tests are configured by the environment
+			if running, trouble = start(context.Background()); trouble == nil {
 				admin = running.dsn
 			}
 		}
 	})
 	if trouble != nil {
 		message := fmt.Sprintf("PostgreSQL cannot be started here: %v. Install its server or set %s.", trouble, Variable)
-		if os.Getenv("CI") != "" {
+		if os.Getenv("CI") != "" { //nolint:forbidigo // tests are configured by the environment
 			t.Fatal(message)
 		}
 		t.Skip(message)

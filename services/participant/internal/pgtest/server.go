@@ -27,9 +27,10 @@ type server struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// start makes a cluster in a temporary folder and runs a server on it.
-func start() (*server, error) {
-	out, err := exec.Command("pg_config", "--bindir").Output()
+// start makes a cluster in a temporary folder and runs a server on it until ctx is done
+// or stop is called.
+func start(ctx context.Context) (*server, error) {
+	out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output()
 	if err != nil {
 		return nil, errors.New("pg_config was not found")
 	}
@@ -48,12 +49,12 @@ func start() (*server, error) {
 		}
 	}
 	s := &server{dir: dir}
-	if err := s.cluster(bin, cred); err != nil {
+	if err := s.cluster(ctx, bin, cred); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
 	for range 3 { // another process may take the free port first
-		if err = s.run(bin, cred); err == nil {
+		if err = s.run(ctx, bin, cred); err == nil {
 			return s, nil
 		}
 	}
@@ -83,8 +84,9 @@ func credential() (*syscall.Credential, error) {
 
 func (s *server) data() string { return filepath.Join(s.dir, "data") }
 
-func (s *server) cluster(bin string, cred *syscall.Credential) error {
-	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=trust",
+func (s *server) cluster(ctx context.Context, bin string, cred *syscall.Credential) error {
+	//nolint:gosec // the binary is where pg_config says
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
@@ -96,8 +98,8 @@ func (s *server) cluster(bin string, cred *syscall.Credential) error {
 
 // run starts the server and waits until it answers. It dies with this process: the
 // thread that started it stays alive until then.
-func (s *server) run(bin string, cred *syscall.Credential) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (s *server) run(ctx context.Context, bin string, cred *syscall.Credential) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,8 @@ func (s *server) run(bin string, cred *syscall.Credential) error {
 		return err
 	}
 	var log bytes.Buffer
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(port),
+	//nolint:gosec // the binary is where pg_config says
+	s.cmd = exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200")
 	s.cmd.Dir, s.cmd.Stderr = s.dir, &log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
@@ -125,7 +128,7 @@ func (s *server) run(bin string, cred *syscall.Credential) error {
 		return err
 	}
 	s.dsn = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
-	if !s.answers() {
+	if !s.answers(ctx) {
 		s.halt()
 		return fmt.Errorf("postgres did not start: %s", bytes.TrimSpace(log.Bytes()))
 	}
@@ -133,17 +136,17 @@ func (s *server) run(bin string, cred *syscall.Credential) error {
 }
 
 // answers waits up to half a minute for the server.
-func (s *server) answers() bool {
+func (s *server) answers(ctx context.Context) bool {
 	for range 300 {
 		select {
 		case <-s.done:
 			return false
 		case <-time.After(100 * time.Millisecond):
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		conn, err := pgx.Connect(ctx, s.dsn)
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		conn, err := pgx.Connect(attempt, s.dsn)
 		if err == nil {
-			_ = conn.Close(ctx)
+			_ = conn.Close(attempt)
 		}
 		cancel()
 		if err == nil {

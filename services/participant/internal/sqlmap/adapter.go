@@ -181,6 +181,7 @@ func (d *dataset) action() participant.Action {
 		return participant.Erase
 	case datamap.Columns:
 		return participant.Anonymise
+	case datamap.Keep: // as for whatever is not named here
 	}
 	return participant.Keep
 }

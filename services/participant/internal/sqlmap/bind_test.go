@@ -19,7 +19,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"controller", "controller: school", "controller: skole", `map.yaml:6:15: table "users" has no column "skole"`},
 		{"identifier", "column: email}", "column: mail}", `map.yaml:9:7: table "users" has no column "mail"; did you mean "email"?`},
 		{"join column", "{column: submission, to", "{column: submision, to", `map.yaml:24:9: table "texts" has no column "submision"; did you mean "submission"?`},
-		{"join table", "{table: submissions, column: id}", "{table: submissons, column: id}", `map.yaml:24:34: the database has no table "submissons"; did you mean "submissions"?`},
+		{"join table", "{table: submissions, column: id}", "{table: submissons, column: id}", `map.yaml:24:34: the database has no table "submissons"; did you mean "submissions"?`}, //nolint:misspell // the slip is the case
 		{"join target", "{table: submissions, column: id}", "{table: submissions, column: idx}", `map.yaml:24:34: table "submissions" has no column "idx"; did you mean "id"?`},
 		{"join of different types", "{column: submission, to", "{column: body, to",
 			`map.yaml:24:9: column "body" of table "texts" is of type text and cannot be joined to "id" of table "submissions", which is of type integer`},

@@ -123,6 +123,7 @@ func parameters(e Engine, c *column, value string) []any {
 			return []any{u.String()}
 		}
 		return nil
+	case famText, famDecimal, famReal, famBool, famBytes, famDate, famTime, famJSON, famAny, famOther: // as text, below
 	}
 	if strings.ContainsRune(value, 0) {
 		return nil

@@ -41,6 +41,7 @@ func (b *binder) change(d *dataset, def *datamap.Change) []change {
 		b.replace(d, &out)
 	case datamap.Generalise:
 		b.generalise(&out)
+	case datamap.KeepColumn: // has returned above
 	}
 	return []change{out}
 }
@@ -107,6 +108,7 @@ func (b *binder) constant(c *column, text string) (any, bool) {
 			return "\\x" + hexText(text), true
 		}
 		return []byte(text), true
+	case famText, famDate, famTime, famJSON, famAny, famOther: // the database reads text
 	}
 	return text, true
 }
@@ -146,6 +148,7 @@ func (ch *change) to(s *stmt) {
 			return
 		}
 		ch.sqliteDate(s)
+	case datamap.KeepColumn: // makes no change
 	}
 }
 

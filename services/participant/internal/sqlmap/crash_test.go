@@ -2,6 +2,7 @@ package sqlmap
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -152,7 +153,7 @@ func TestFencedWhileWorking(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := w.rows()
-		if err := j.carryOut(ctx, true); err != participant.ErrFenced {
+		if err := j.carryOut(ctx, true); !errors.Is(err, participant.ErrFenced) {
 			t.Errorf("error %v, want ErrFenced", err)
 		}
 		if diff := cmp.Diff(before, w.rows()); diff != "" {

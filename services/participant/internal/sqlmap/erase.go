@@ -232,7 +232,7 @@ func (d *dataset) matches(s *stmt, rows []target) error {
 			if n > 0 {
 				s.sql(" AND ")
 			}
-			s.equal("t", c, cells[n])
+			s.equal(c, cells[n])
 		}
 		s.sql(")")
 	}

@@ -111,7 +111,7 @@ func (a *Adapter) exportDataset(ctx context.Context, q querier, d *dataset, f *f
 func (a *Adapter) exportStmt(d *dataset, f *found) *stmt {
 	s := a.stmt().sql("SELECT ")
 	for _, c := range d.key {
-		s.read("t", c).sql(", ")
+		s.read(c).sql(", ")
 	}
 	for _, w := range d.withheld {
 		s.sql("CASE WHEN ").col("t", w.col).sql(" IS NULL THEN NULL ELSE 1 END, ")
@@ -141,7 +141,7 @@ func (a *Adapter) exportStmt(d *dataset, f *found) *stmt {
 func (a *Adapter) exportCell(s *stmt, c *column) {
 	switch {
 	case a.e == SQLite:
-		s.read("t", c)
+		s.read(c)
 	case c.family == famBytes:
 		s.col("t", c)
 	default:

@@ -58,7 +58,7 @@ func (a *Adapter) personByKey(ctx context.Context, q querier, encoded []byte) (*
 	if len(cells) != 1 {
 		return nil, errCell
 	}
-	rows, err := a.people(ctx, q, func(s *stmt) { s.sql(" WHERE ").equal("t", a.plan.key, cells[0]) })
+	rows, err := a.people(ctx, q, func(s *stmt) { s.sql(" WHERE ").equal(a.plan.key, cells[0]) })
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

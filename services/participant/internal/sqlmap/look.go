@@ -135,7 +135,7 @@ func (j *job) recordRows(ctx context.Context, q querier, d *dataset, f *found, k
 		if i > 0 {
 			s.sql(", ")
 		}
-		s.read("t", c)
+		s.read(c)
 	}
 	s.sql(" FROM ").table(d.table, "t").sql(" WHERE ")
 	d.reach(s, f.ends)
@@ -190,7 +190,7 @@ func (d *dataset) parent() *dataset {
 // child which arrives when its parent is gone is still found.
 func (j *job) recordParents(ctx context.Context, q querier, d *dataset, f *found) error {
 	a := j.a
-	s := a.stmt().sql("SELECT DISTINCT ").read("t", d.hops[0].to).sql(" FROM ").table(d.hops[0].table, "t").sql(" WHERE ")
+	s := a.stmt().sql("SELECT DISTINCT ").read(d.hops[0].to).sql(" FROM ").table(d.hops[0].table, "t").sql(" WHERE ")
 	d.parent().reach(s, f.ends)
 	var batch [][]byte
 	flush := func() error {
@@ -239,11 +239,5 @@ func (j *job) settle(ctx context.Context) error {
 
 // outranks reports whether a row of action over is left to action a.
 func outranks(a, over participant.Action, earlier bool) bool {
-	switch a {
-	case participant.Keep:
-		return true
-	case participant.Erase:
-		return over == participant.Anonymise || earlier
-	}
-	return false
+	return a == participant.Keep || a == participant.Erase && (over == participant.Anonymise || earlier)
 }

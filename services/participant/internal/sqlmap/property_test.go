@@ -185,6 +185,9 @@ func (p *randomPlatform) actual(w *world) []string {
 			}
 			out = append(out, s)
 		}
+		if err := rows.Err(); err != nil {
+			w.Fatal(err)
+		}
 	}
 	read("SELECT 'person: ' || id FROM person")
 	for _, t := range p.tables {

@@ -145,7 +145,7 @@ func (a *Adapter) people(ctx context.Context, q querier, where func(*stmt)) ([]*
 		if i > 0 {
 			s.sql(", ")
 		}
-		s.read("t", c)
+		s.read(c)
 	}
 	s.sql(" FROM ").table(a.plan.table, "t")
 	where(s)
@@ -213,7 +213,7 @@ func (a *Adapter) pathEnds(ctx context.Context, q querier, f *found) error {
 			}
 			if d.target != a.plan.key {
 				n, err := a.count(ctx, q, "counting an identifier", a.countOf(a.plan.table, func(s *stmt) {
-					s.sql(" WHERE ").equal("t", d.target, v)
+					s.sql(" WHERE ").equal(d.target, v)
 				}))
 				if err != nil {
 					return err
@@ -251,7 +251,7 @@ func (d *dataset) follow(s *stmt, end func(s *stmt, alias string, c *column)) {
 		end(s, "t", d.target)
 		return
 	}
-	alias, close := "t", ""
+	alias, closing := "t", ""
 	for i, h := range d.hops {
 		if i == len(d.hops)-1 {
 			end(s, alias, h.from)
@@ -260,7 +260,7 @@ func (d *dataset) follow(s *stmt, end func(s *stmt, alias string, c *column)) {
 		s.col(alias, h.from)
 		alias = "j" + string(rune('1'+i))
 		s.sql(" IN (SELECT ").col(alias, h.to).sql(" FROM ").table(h.table, alias).sql(" WHERE ")
-		close += ")"
+		closing += ")"
 	}
-	s.sql(close)
+	s.sql(closing)
 }

@@ -60,21 +60,22 @@ func (s *stmt) str(v string) *stmt {
 
 // cell appends a value as it was read by read, to be compared with or stored in c.
 // PostgreSQL reads its own text form back; the index on the column stays usable.
-func (s *stmt) cell(v any, c *column) *stmt {
+func (s *stmt) cell(v any, c *column) {
 	if s.e == PostgreSQL && c.sqlType != "" {
-		return s.sql("CAST(CAST(").bind(v).sql(" AS text) AS ", c.sqlType, ")")
+		s.sql("CAST(CAST(").bind(v).sql(" AS text) AS ", c.sqlType, ")")
+		return
 	}
-	return s.bind(v)
+	s.bind(v)
 }
 
-// read appends an expression that yields the cell exactly: in PostgreSQL its text
+// read appends an expression that yields a cell of row t exactly: in PostgreSQL its text
 // form, in SQLite the stored value (the unary plus keeps the driver from guessing at
 // times and booleans by the declared type).
-func (s *stmt) read(alias string, c *column) *stmt {
+func (s *stmt) read(c *column) *stmt {
 	if s.e == PostgreSQL {
-		return s.sql("CAST(").col(alias, c).sql(" AS text)")
+		return s.sql("CAST(").col("t", c).sql(" AS text)")
 	}
-	return s.sql("+").col(alias, c)
+	return s.sql("+").col("t", c)
 }
 
 // asText appends the cell as text, for searching.
@@ -82,12 +83,13 @@ func (s *stmt) asText(alias string, c *column) *stmt {
 	return s.sql("CAST(").col(alias, c).sql(" AS TEXT)")
 }
 
-// equal appends a comparison of a column with a cell, also where the cell is null.
-func (s *stmt) equal(alias string, c *column, v any) *stmt {
+// equal appends a comparison of row t's column with a cell, also where the cell is null.
+func (s *stmt) equal(c *column, v any) {
 	if v == nil {
-		return s.col(alias, c).sql(" IS NULL")
+		s.col("t", c).sql(" IS NULL")
+		return
 	}
-	return s.col(alias, c).sql(" = ").cell(v, c)
+	s.col("t", c).sql(" = ").cell(v, c)
 }
 
 // in appends column IN (values), or a condition that never holds for no values.

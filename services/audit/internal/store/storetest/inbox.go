@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: it is run by the tests of each store
 	"time"
 
 	"github.com/google/go-cmp/cmp"

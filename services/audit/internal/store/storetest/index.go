@@ -3,7 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: it is run by the tests of each store
 	"time"
 
 	"github.com/google/go-cmp/cmp"

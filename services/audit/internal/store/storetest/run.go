@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"context"
-	"testing"
+	"testing" //nolint:depguard // a conformance kit: it is run by the tests of each store
 	"time"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
