@@ -96,7 +96,7 @@ func TestIssuerRefusesAKeyThatIsNoSecret(t *testing.T) {
 
 // An embedded installation makes tokens itself and verifies them by the key file that it wrote.
 func ExampleIssuer() {
-	dir, err := os.MkdirTemp("", "issuer") //nolint:usetesting // an example has no testing.T
+	dir, err := os.MkdirTemp("", "issuer")
 	if err != nil {
 		fmt.Println(err)
 		return

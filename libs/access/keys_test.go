@@ -215,7 +215,7 @@ func TestAddressesOfKeys(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"http://login.example/keys", "http://10.0.0.7/keys", "http://127.0.0.1.evil.example/keys",
 		"http://localhost.evil.example/keys", "http://localhost@evil.example/", "ftp://localhost/keys", "file:///etc/keys", "login.example/keys", "", "http://%zz"} {
-		if _, err := access.NewURLKeys(t.Context(), address, http.DefaultClient); err == nil {
+		if _, err := access.NewURLKeys(t.Context(), address, &http.Client{}); err == nil {
 			t.Errorf("keys are fetched from %q", address)
 		}
 	}

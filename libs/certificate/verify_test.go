@@ -179,11 +179,11 @@ func TestUnusable(t *testing.T) {
 func TestEncoding(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	replaceOnce := func(old, new string) []byte {
+	replaceOnce := func(old, replacement string) []byte {
 		if !bytes.Contains(f.file, []byte(old)) {
 			t.Fatalf("the file has no %q", old)
 		}
-		return bytes.Replace(f.file, []byte(old), []byte(new), 1)
+		return bytes.Replace(f.file, []byte(old), []byte(replacement), 1)
 	}
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, f.file, "", " "); err != nil {

@@ -16,7 +16,7 @@ import (
 // A client that got no answer sends its request again: it is carried out once.
 func ExampleOnce() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "idempotency") //nolint:usetesting // an example has no testing.T
+	dir, err := os.MkdirTemp("", "idempotency")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -189,7 +189,9 @@ func TestWorkersBoundWhatRunsAtATime(t *testing.T) {
 	start(t, db, jobs.Config{Workers: workers, Handlers: map[string]jobs.Handler{
 		"greet": func(context.Context, jobs.Job) error {
 			now := running.Add(1)
-			for old := peak.Load(); now > old && !peak.CompareAndSwap(old, now); old = peak.Load() {
+			old := peak.Load()
+			for now > old && !peak.CompareAndSwap(old, now) {
+				old = peak.Load()
 			}
 			time.Sleep(20 * time.Millisecond)
 			running.Add(-1)
@@ -218,8 +220,8 @@ func TestStopWaitsForTheJobAtWork(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Stop(context.Background()) }()
 	select {
-	case <-stopped:
-		t.Error("Stop did not wait")
+	case err := <-stopped:
+		t.Errorf("Stop did not wait: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(finish)

@@ -7,8 +7,9 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/privacyops/privacyops/libs/keyring"
 	"pgregory.net/rapid"
+
+	"github.com/privacyops/privacyops/libs/keyring"
 )
 
 func ring(t testing.TB, fill byte) *keyring.Keyring {

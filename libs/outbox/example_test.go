@@ -16,7 +16,7 @@ import (
 // A change and its event commit in one transaction. If either fails, neither happened.
 func ExampleOutbox_Record() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "outbox") //nolint:usetesting // an example has no testing.T
+	dir, err := os.MkdirTemp("", "outbox")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -57,7 +57,7 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.deadline)
 	defer cancel()
-	if err := g.check(ctx, call, req.(proto.Message)); err != nil {
+	if err := g.check(call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call, err)
 	}
 	err = g.protect(ctx, func() (err error) {
@@ -133,7 +133,7 @@ func (c *running) concerning(req proto.Message) {
 var controllerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // check authorises the request's controller and validates the request.
-func (g *guard) check(ctx context.Context, call *running, req proto.Message) error {
+func (g *guard) check(call *running, req proto.Message) error {
 	if err := call.method.AuthorizeController(call.caller, req); err != nil {
 		return err
 	}
@@ -204,8 +204,9 @@ func outcomeOf(k fault.Kind) outbox.Outcome {
 		return outbox.Denied
 	case fault.Internal, fault.Unavailable, fault.Timeout:
 		return outbox.Failed
+	default:
+		return outbox.Invalid
 	}
-	return outbox.Invalid
 }
 
 func kindOf(m *access.Method) outbox.Kind {
@@ -293,7 +294,7 @@ func (s *guardedStream) RecvMsg(m any) error {
 		}
 		return Validate(msg)
 	}
-	if err := s.guard.check(s.ctx, s.call, msg); err != nil {
+	if err := s.guard.check(s.call, msg); err != nil {
 		return err
 	}
 	s.first = s.call.method.Controller(msg)

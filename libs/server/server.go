@@ -115,7 +115,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	defer cancel()
 	background.Go(func() { s.watchHealth(ctx) })
 	background.Go(func() { s.stopAfter(ctx) })
-	s.cfg.Telemetry.Log.InfoContext(ctx, "listening", "address", lis.Addr().String())
+	s.cfg.Telemetry.Log.InfoContext(ctx, "listening", "listen", lis.Addr().String())
 	if err := s.grpc.Serve(lis); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("server: %s: %w", s.cfg.Service, err)
 	}

@@ -44,6 +44,8 @@ func Classify(err error) *fault.Error {
 			"The service cannot read or write its data at the moment. Nothing was changed; try again shortly.").Because(err).RetryIn(2e9)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Timeout, "DEADLINE_EXCEEDED", "The call took longer than its deadline.").Because(err)
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.Timeout, "CANCELLED", "The call was cancelled.").Because(err)
 	}
 	if s, ok := status.FromError(err); ok && s.Code() != codes.Unknown {
 		return fromStatus(s).Because(err)
@@ -133,7 +135,7 @@ func fromStatus(s *status.Status) *fault.Error {
 
 // onTheWay is the text of a fault that no service of the suite has worded.
 func onTheWay(kind fault.Kind) string {
-	switch kind { //nolint:exhaustive // the others have one text
+	switch kind {
 	case fault.Unavailable, fault.Timeout:
 		return "A part of the suite cannot be reached at the moment; try again shortly."
 	case fault.Exhausted:

@@ -41,24 +41,24 @@ func (e *Error) Error() string { return "sqldb: " + e.text }
 func (e *Error) Unwrap() []error { return e.kinds }
 
 // generic classifies the errors that database/sql and the context cause, the same for
-// every driver. ok is false for an error of the engine itself.
-func generic(ctx context.Context, err error) (_ error, ok bool) {
+// every driver. It is nil for an error of the engine itself.
+func generic(ctx context.Context, err error) error {
 	var known *Error
 	switch {
 	case errors.As(err, &known):
-		return err, true
+		return err
 	case errors.Is(err, sql.ErrNoRows):
-		return &Error{text: "no row", kinds: []error{ErrNoRows}}, true
+		return &Error{text: "no row", kinds: []error{ErrNoRows}}
 	case ctx.Err() != nil:
-		return &Error{text: ctx.Err().Error(), kinds: []error{ctx.Err()}}, true
+		return &Error{text: ctx.Err().Error(), kinds: []error{ctx.Err()}}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &Error{text: "the database call was cancelled", kinds: cancellation(err)}, true
+		return &Error{text: "the database call was cancelled", kinds: cancellation(err)}
 	case errors.Is(err, sql.ErrTxDone):
-		return &Error{text: "the transaction has ended"}, true
+		return &Error{text: "the transaction has ended"}
 	case errors.Is(err, sql.ErrConnDone), strings.HasSuffix(err.Error(), "database is closed"):
-		return &Error{text: "the database is closed", kinds: []error{ErrUnavailable}}, true
+		return &Error{text: "the database is closed", kinds: []error{ErrUnavailable}}
 	}
-	return nil, false
+	return nil
 }
 
 func cancellation(err error) []error {

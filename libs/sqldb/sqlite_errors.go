@@ -15,7 +15,7 @@ func sqliteFailure(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if known, ok := generic(ctx, err); ok {
+	if known := generic(ctx, err); known != nil {
 		return known
 	}
 	var native *sqlite.Error

@@ -16,7 +16,7 @@ var allowed = map[string]bool{
 	"error_id": true, "error_kind": true, "status": true, "route": true,
 	"controller": true, "system": true, "participant": true, "dataset": true, "resource": true, "state": true, "roster": true,
 	"job": true, "job_id": true, "jobs": true, "kind": true, "attempt": true, "final": true,
-	"count": true, "size": true, "index": true, "address": true, "version": true, "event": true,
+	"count": true, "size": true, "index": true, "listen": true, "version": true, "event": true,
 	"interval_ms": true, "migration": true, "stack": true,
 }
 
@@ -66,6 +66,7 @@ func screened(a slog.Attr) slog.Attr {
 		v = plain(v.Any())
 	case slog.KindLogValuer: // Resolve gave up on it
 		v = slog.StringValue(withheld)
+	default: // plain already
 	}
 	if !allowed[a.Key] {
 		v = slog.StringValue(withheld)
