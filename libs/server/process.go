@@ -85,6 +85,27 @@ func (p *Process) Dial(peer Peer, opts ...grpc.DialOption) (*grpc.ClientConn, er
 	return Dial(peer, p.TLS, p.Telemetry, opts...)
 }
 
+// DialAll connects to several end points that speak for one service, by name. HangUp closes what was opened, also after an error.
+func (p *Process) DialAll(service string, addresses map[string]string) (conns map[string]grpc.ClientConnInterface, hangUp func() error, err error) {
+	conns = map[string]grpc.ClientConnInterface{}
+	var opened []*grpc.ClientConn
+	hangUp = func() error {
+		var errs []error
+		for _, conn := range opened {
+			errs = append(errs, conn.Close())
+		}
+		return errors.Join(errs...)
+	}
+	for name, address := range addresses {
+		conn, err := p.Dial(Peer{Service: service, Address: address})
+		if err != nil {
+			return nil, hangUp, err
+		}
+		conns[name], opened = conn, append(opened, conn)
+	}
+	return conns, hangUp, nil
+}
+
 // Service is what a process serves.
 type Service interface {
 	// Register registers its RPCs.

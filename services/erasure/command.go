@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 
-	"google.golang.org/grpc"
-
 	"github.com/privacyops/privacyops/libs/certificate"
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/server"
@@ -55,7 +53,7 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return errors.Join(err, audit.Close())
 	}
 	defer func() { err = errors.Join(err, audit.Close(), consent.Close()) }()
-	participants, hangUp, err := c.dial(p)
+	participants, hangUp, err := p.DialAll("participant", c.Participants)
 	defer func() { err = errors.Join(err, hangUp()) }()
 	if err != nil {
 		return err
@@ -70,25 +68,4 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return err
 	}
 	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close())
-}
-
-// dial connects to the participants. HangUp closes what was opened, also after an error.
-func (c *Command) dial(p *server.Process) (conns map[string]grpc.ClientConnInterface, hangUp func() error, err error) {
-	conns = map[string]grpc.ClientConnInterface{}
-	var closers []func() error
-	hangUp = func() error {
-		var errs []error
-		for _, f := range closers {
-			errs = append(errs, f())
-		}
-		return errors.Join(errs...)
-	}
-	for name, address := range c.Participants {
-		conn, err := p.Dial(server.Peer{Service: "participant", Address: address})
-		if err != nil {
-			return nil, hangUp, err
-		}
-		conns[name], closers = conn, append(closers, conn.Close)
-	}
-	return conns, hangUp, nil
 }
