@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 
 	"k8s.io/klog/v2"
 
@@ -33,9 +34,13 @@ func (c *Command) Run(ctx context.Context) error {
 	return c.Serve(ctx, p, lis)
 }
 
+// libraryLog makes the log's library, which writes through klog, write what and where we do. Klog is one for the whole process and
+// must not be told twice while it is in use.
+var libraryLog sync.Once
+
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
-	klog.SetSlogLogger(p.Telemetry.Log) // the log's library writes through klog, which would go to standard error as it likes
+	libraryLog.Do(func() { klog.SetSlogLogger(p.Telemetry.Log) })
 	db, err := sqldb.Open(ctx, sqldb.Config{URL: c.Database, Logger: p.Telemetry.Log})
 	if err != nil {
 		return err

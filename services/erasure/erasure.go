@@ -69,8 +69,9 @@ type Service struct {
 const (
 	sweepEvery = 5 * time.Second
 	scrubEvery = time.Minute
-	// jobTimeout is how long one go at an erasure may take. A system with much data takes its time; the work goes on where it was.
-	jobTimeout = 5 * time.Minute
+	// jobTimeout is how long one go at an erasure may take: several systems with much data take their time one after the other.
+	// It does not decide when another worker takes over, which the lease does.
+	jobTimeout = 30 * time.Minute
 	stopTime   = 15 * time.Second
 	watchEvery = 200 * time.Millisecond
 )
@@ -141,13 +142,16 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.runner.Start(ctx); err != nil {
 		return fmt.Errorf("erasure: %w", err)
 	}
+	// The relay outlives the jobs: an erasure that is being certified waits for its event in the log.
+	relay, stopRelay := context.WithCancel(context.WithoutCancel(ctx))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		s.outbox.Relay(ctx, auditv1.NewAuditIngestClient(s.cfg.Audit), s.cfg.Telemetry.Log)
+		s.outbox.Relay(relay, auditv1.NewAuditIngestClient(s.cfg.Audit), s.cfg.Telemetry.Log)
 		return nil
 	})
 	g.Go(func() error { s.sweep(ctx); return nil })
 	g.Go(func() error {
+		defer stopRelay()
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()

@@ -88,7 +88,11 @@ func (p *participant) Locate(ctx context.Context, c erasure.ControllerID, ids []
 	}
 	out := erasure.Location{Counts: map[string]int64{}, DataMapDigest: l.GetDataMapDigest()}
 	for _, n := range l.GetCounts() {
-		out.Counts[n.GetDataset()] += n.GetCount()
+		if _, twice := out.Counts[n.GetDataset()]; twice {
+			return erasure.Location{}, fault.New(fault.Unavailable, "PARTICIPANT_NONSENSE",
+				"The system counted a dataset twice. Its operator must look at it; it is asked again.")
+		}
+		out.Counts[n.GetDataset()] = n.GetCount()
 	}
 	for _, s := range l.GetFurtherIdentifiers() {
 		out.Further = append(out.Further, erasure.Identifier{Type: s.GetType().String(), Value: s.GetValue()})

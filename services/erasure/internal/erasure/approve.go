@@ -53,7 +53,7 @@ func (e *Erasure) awaiting(now time.Time) error {
 	return nil
 }
 
-// approvedBy reports whether the plan has its approvals: so many distinct people, each for this very plan. It is asked again at
+// approved reports whether the plan has its approvals: so many distinct people, each for this very plan. It is asked again at
 // the moment the work starts.
 func (e *Erasure) approved() bool {
 	people := map[string]bool{}

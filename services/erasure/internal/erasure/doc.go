@@ -13,7 +13,11 @@
 //
 // COMPLETED means that every mandatory system has erased and was asked again, by another path, and nothing was found that should
 // be gone. Anything else is PARTIAL, with each leftover named, and is tried again. A plan that finds nothing at all destroys
-// nothing and needs nobody's approval: it is verified and certified as NOTHING_FOUND.
+// nothing and needs nobody's approval: it is verified and certified as NOTHING_FOUND. Where the verification does not confirm it,
+// the erasure goes back to PLANNING, and what was found is put before people: without their approval nothing is ever erased.
+//
+// A system that is not mandatory does not hold an erasure up. What it did not do is a warning of the plan, a leftover of the
+// erasure and a residual of the certificate, whose verdict is then PARTIAL.
 //
 // # Fencing
 //

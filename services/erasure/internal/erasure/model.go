@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// ControllerID names a controller. ID names an erasure of it (UUIDv7).
-type (
-	ControllerID string
-	ID           string
-)
+// ControllerID names a controller.
+type ControllerID string
+
+// ID names an erasure of a controller (UUIDv7).
+type ID string
 
 // Name is the resource name of an erasure.
 func Name(c ControllerID, id ID) string {
@@ -51,8 +51,8 @@ var transitions = map[State][]State{
 	AwaitingApproval: {Grace, Rejected, Cancelled, Expired},
 	Grace:            {Running, AwaitingApproval, Cancelled},
 	Running:          {Verifying, Partial},
-	Verifying:        {Completed, Partial},
-	Partial:          {Running, Verifying},
+	Verifying:        {Completed, Partial, Planning},
+	Partial:          {Running},
 }
 
 // Final reports whether nothing will happen any more.
@@ -106,7 +106,9 @@ type SystemProgress struct {
 	State       SystemState `json:"state"`
 	Attempts    int         `json:"attempts"`
 	// Round counts how often the system was asked to erase anew because something was found afterwards.
-	Round    int              `json:"round"`
+	Round int `json:"round"`
+	// Done is the last round that the system has confirmed.
+	Done     int              `json:"done"`
 	Message  string           `json:"message,omitempty"`
 	Datasets []DatasetOutcome `json:"datasets,omitempty"`
 }
@@ -149,6 +151,7 @@ type Erasure struct {
 	Approvals         []Approval       `json:"approvals,omitempty"`
 	Systems           []SystemProgress `json:"systems,omitempty"`
 	Residuals         []Residual       `json:"residuals,omitempty"`
+	Doubts            []Residual       `json:"doubts,omitempty"` // found by a verification though nothing had been counted
 	Reason            string           `json:"reason,omitempty"`
 	Attempts          int              `json:"attempts"`
 	ReceiveTime       time.Time        `json:"receiveTime"`

@@ -1,12 +1,15 @@
 package erasure
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/privacyops/privacyops/libs/fault"
 )
 
 // Action is what is done with a dataset.
@@ -53,10 +56,17 @@ type Shared struct {
 	People int64  `json:"people"`
 }
 
+// Unasked is a system that is not mandatory and did not answer: the plan leaves it out.
+type Unasked struct {
+	System  string `json:"system"`
+	Message string `json:"message"`
+}
+
 // Plan is what an erasure does.
 type Plan struct {
 	Hash     string          `json:"hash"`
 	Systems  []PlannedSystem `json:"systems"`
+	Unasked  []Unasked       `json:"unasked,omitempty"`
 	Items    []Item          `json:"items"`
 	Shared   []Shared        `json:"shared,omitempty"`
 	Warnings []string        `json:"warnings,omitempty"`
@@ -70,7 +80,11 @@ type PlanInput struct {
 	Ground     Ground
 	Register   Register
 	Findings   []Finding
-	Now        time.Time
+	// Failures are the systems that gave no answer.
+	Failures map[string]*fault.Error
+	// Doubts are what an earlier verification found although nothing had been counted.
+	Doubts []Residual
+	Now    time.Time
 }
 
 // BuildPlan decides, dataset by dataset, what goes and what stays. It is pure: the same input gives the same plan and hash.
@@ -101,21 +115,47 @@ func BuildPlan(in PlanInput) Plan {
 			p.Shared = append(p.Shared, Shared{System: f.System.ID, Type: s.Type, People: s.People})
 		}
 	}
+	p.leaveOut(in)
+	for _, r := range in.Doubts {
+		p.Warnings = append(p.Warnings, doubtText(r))
+	}
 	p.Hash = p.hash(in)
 	return p
 }
 
+// leaveOut names the systems that the plan does not reach.
+func (p *Plan) leaveOut(in PlanInput) {
+	systems := slices.SortedFunc(slices.Values(in.Register.Systems), compareSystems)
+	for _, s := range systems {
+		if f := in.Failures[s.ID]; f != nil {
+			p.Unasked = append(p.Unasked, Unasked{System: s.ID, Message: f.Message()})
+			p.Warnings = append(p.Warnings, "System "+s.ID+" did not answer and is left out: "+f.Message())
+		}
+	}
+}
+
+// remembered is what a system answered when the plan was made.
+func (p Plan) remembered(system string) (Finding, bool) {
+	s, ok := p.system(system)
+	f := Finding{System: System{ID: s.System, Participant: s.Participant, Mandatory: s.Mandatory, Order: s.Order},
+		Description: Description{DataMapDigest: s.DataMapDigest}, Counts: map[string]int64{}}
+	for _, i := range p.Items {
+		if i.System == system {
+			f.Counts[i.Dataset] = i.Count
+			f.Description.Datasets = append(f.Description.Datasets, Dataset{Name: i.Dataset, Activity: i.Activity, Action: i.Action,
+				Ground: i.Ground, Article: i.Article, Explanation: i.Explanation})
+		}
+	}
+	for _, x := range p.Shared {
+		if x.System == system {
+			f.Shared = append(f.Shared, SharedIdentifier{Type: x.Type, People: x.People})
+		}
+	}
+	return f, ok
+}
+
 func compareSystems(a, b System) int {
-	if a.Order != b.Order {
-		return a.Order - b.Order
-	}
-	if a.ID < b.ID {
-		return -1
-	}
-	if a.ID > b.ID {
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID))
 }
 
 // decide applies the rules for one dataset, in this order: what the system itself must keep; what the register protects
@@ -126,7 +166,7 @@ func decide(ground Ground, f Finding, d Dataset, a Activity, known bool) Item {
 	switch {
 	case d.Action == Keep:
 	case known && a.Protected:
-		item.Action, item.Ground, item.Article = Keep, a.ProtectionGround, "GDPR art. 17(3)(b)"
+		item.Action, item.Ground, item.Article = Keep, cmp.Or(a.ProtectionGround, "PROTECTED"), "GDPR art. 17(3)(b)"
 		item.Explanation = protectedText(a.ProtectionGround)
 	case !ground.covers(a.LegalBasis, known):
 		item.Action, item.Ground, item.Article = Keep, "OTHER_LEGAL_BASIS", ground.article()
@@ -196,6 +236,16 @@ func (p Plan) approved(system string) (datasets []string) {
 	return datasets
 }
 
+// datasets lists all datasets of a system.
+func (p Plan) datasets(system string) (datasets []string) {
+	for _, i := range p.Items {
+		if i.System == system {
+			datasets = append(datasets, i.Dataset)
+		}
+	}
+	return datasets
+}
+
 func (p Plan) item(system, dataset string) (Item, bool) {
 	for _, i := range p.Items {
 		if i.System == system && i.Dataset == dataset {
@@ -212,46 +262,4 @@ func (p Plan) system(id string) (PlannedSystem, bool) {
 		}
 	}
 	return PlannedSystem{}, false
-}
-
-// driftRows and driftShare say how much may be added between approval and start before the approval is void: a pupil who logs
-// in once more is not another plan, a pupil with twice the data is.
-const (
-	driftRows  = 10
-	driftShare = 10 // per cent
-)
-
-// Drift says why a new look voids an approved plan; empty where it does not. Only systems that answered are compared: one that
-// did not is asked again when it erases, and refuses by itself if its data map has changed.
-func Drift(approved, now Plan) string {
-	answered := map[string]bool{}
-	for _, s := range now.Systems {
-		answered[s.System] = true
-		old, ok := approved.system(s.System)
-		switch {
-		case !ok:
-			return "SYSTEM_ADDED"
-		case old.DataMapDigest != s.DataMapDigest:
-			return "DATA_MAP_CHANGED"
-		}
-	}
-	var before, after int64
-	for _, i := range now.Items {
-		old, ok := approved.item(i.System, i.Dataset)
-		if !ok || old.Action != i.Action {
-			return "ACTION_CHANGED"
-		}
-		if i.Action != Keep {
-			after += i.Count
-		}
-	}
-	for _, i := range approved.Items {
-		if i.Action != Keep && answered[i.System] {
-			before += i.Count
-		}
-	}
-	if added := after - before; added > driftRows && added*100 > before*driftShare {
-		return "MORE_DATA"
-	}
-	return ""
 }

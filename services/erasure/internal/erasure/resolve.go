@@ -2,7 +2,6 @@ package erasure
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/privacyops/privacyops/libs/fault"
@@ -76,72 +75,4 @@ func (r *Resolution) ask(ctx context.Context, ps Participants, c ControllerID, s
 			r.Identifiers = append(r.Identifiers, id)
 		}
 	}
-}
-
-// nonsense is the fault of an answer that cannot be true.
-func nonsense(what string) error {
-	return fault.New(fault.Unavailable, "PARTICIPANT_NONSENSE", "The system's answer cannot be true: "+what+". Its operator must look at it; it is asked again.")
-}
-
-func (d Description) check() error {
-	seen := map[string]bool{}
-	for _, set := range d.Datasets {
-		switch {
-		case set.Name == "" || seen[set.Name]:
-			return nonsense("a dataset without a name, or named twice")
-		case set.Action != Erase && set.Action != Anonymise && set.Action != Keep:
-			return nonsense("a dataset without an action")
-		case set.Action == Keep && (set.Ground == "" || set.Article == ""):
-			return nonsense("a dataset is kept without ground or article")
-		}
-		seen[set.Name] = true
-	}
-	if len(d.DataMapDigest) != 64 {
-		return nonsense("no digest of its data map")
-	}
-	return nil
-}
-
-func (l Location) check(d Description) error {
-	if l.DataMapDigest != "" && l.DataMapDigest != d.DataMapDigest {
-		return nonsense("its data map changed between two answers")
-	}
-	names := map[string]bool{}
-	for _, set := range d.Datasets {
-		names[set.Name] = true
-		if _, ok := l.Counts[set.Name]; !ok {
-			return nonsense("a dataset was not counted")
-		}
-	}
-	for name, n := range l.Counts {
-		if n < 0 || !names[name] {
-			return nonsense("a negative count, or one of an unknown dataset")
-		}
-	}
-	for _, id := range l.Further {
-		if id.Type == "" || id.Value == "" {
-			return nonsense("an empty identifier")
-		}
-	}
-	return nil
-}
-
-// checkOutcome compares what a system says it has done with what it was told.
-func checkOutcome(order EraseOrder, outcome []DatasetOutcome) error {
-	seen := map[string]bool{}
-	for _, o := range outcome {
-		if seen[o.Dataset] || min(o.Located, o.Erased, o.Anonymised, o.Kept, o.Unchanged) < 0 {
-			return nonsense("a dataset counted twice, or a negative count")
-		}
-		seen[o.Dataset] = true
-		if slices.Contains(order.Datasets, o.Dataset) && o.Erased+o.Anonymised+o.Kept+o.Unchanged < o.Located {
-			return nonsense(fmt.Sprintf("in %s fewer rows were dealt with than were found", o.Dataset))
-		}
-	}
-	for _, d := range order.Datasets {
-		if !seen[d] {
-			return nonsense("an approved dataset is missing")
-		}
-	}
-	return nil
 }

@@ -101,11 +101,11 @@ func TestOddities(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	good := doc{groups: []string{"4a"}, entries: []string{student("a"), student("b")}}.String()
-	replace := func(old, new string) string {
+	replace := func(old, by string) string {
 		if !strings.Contains(good, old) {
 			t.Fatalf("the document has no %q", old)
 		}
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, old, by, 1)
 	}
 	const bomb = `<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>`
 	for _, tc := range []struct {

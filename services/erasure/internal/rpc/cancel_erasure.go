@@ -9,7 +9,7 @@ import (
 
 // CancelErasure calls an erasure back.
 func (s *Server) CancelErasure(ctx context.Context, req *erasurev1.CancelErasureRequest) (*erasurev1.Erasure, error) {
-	return s.decide(ctx, req.GetName(), nil, func(e *erasure.Erasure) (bool, error) {
+	return s.decide(ctx, req.GetName(), func(e *erasure.Erasure) (bool, error) {
 		return e.Cancel(req.GetReason(), s.Clock.Now())
 	})
 }

@@ -16,7 +16,7 @@ func erasureMessage(e *erasure.Erasure) *erasurev1.Erasure {
 		Name: e.Name(), State: erasurev1.Erasure_State(erasurev1.Erasure_State_value[string(e.State)]),
 		Ground:     erasurev1.Erasure_Ground(erasurev1.Erasure_Ground_value[string(e.Ground)]),
 		Channel:    erasurev1.Erasure_Channel(erasurev1.Erasure_Channel_value[e.Channel]),
-		SubjectRef: e.SubjectRef, RequiredApprovals: int32(e.RequiredApprovals), //nolint:gosec // 1 or 2
+		SubjectRef: e.SubjectRef, RequiredApprovals: int32(e.RequiredApprovals),
 		GraceEndTime: timestamp(e.GraceEnd), ReceiveTime: timestamp(e.ReceiveTime), DueTime: timestamp(e.DueTime), Reason: e.Reason,
 		CreateTime: timestamp(e.CreateTime), UpdateTime: timestamp(e.UpdateTime),
 	}
@@ -26,7 +26,7 @@ func erasureMessage(e *erasure.Erasure) *erasurev1.Erasure {
 	if e.State == erasure.AwaitingApproval {
 		m.ApprovalExpireTime = timestamp(e.ApprovalExpires)
 	}
-	if e.State == erasure.Partial || e.State == erasure.Planning {
+	if e.State == erasure.Planning || e.State == erasure.Partial || e.State == erasure.Verifying {
 		m.NextAttemptTime = timestamp(e.NextAttempt)
 	}
 	for _, a := range e.Approvals {
@@ -42,7 +42,7 @@ func erasureMessage(e *erasure.Erasure) *erasurev1.Erasure {
 }
 
 func systemMessage(s erasure.SystemProgress) *erasurev1.SystemErasure {
-	m := &erasurev1.SystemErasure{System: s.System, Attempts: int32(s.Attempts), Message: s.Message, //nolint:gosec // a few
+	m := &erasurev1.SystemErasure{System: s.System, Attempts: int32(s.Attempts), Message: s.Message,
 		State: erasurev1.SystemErasure_State(erasurev1.SystemErasure_State_value[string(s.State)])}
 	for _, d := range s.Datasets {
 		m.Datasets = append(m.Datasets, &erasurev1.DatasetErasure{Dataset: d.Dataset, Located: d.Located, Erased: d.Erased,

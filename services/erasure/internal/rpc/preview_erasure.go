@@ -23,18 +23,13 @@ func (s *Server) PreviewErasure(ctx context.Context, req *erasurev1.PreviewErasu
 	if err != nil {
 		return nil, err
 	}
-	plan := erasure.BuildPlan(erasure.PlanInput{Controller: c, SubjectRef: refs[0], Ground: erasure.Ground(req.GetGround().String()),
-		Register: register, Findings: r.Findings, Now: s.Clock.Now()})
 	for _, system := range register.Systems {
-		f := r.Failures[system.ID]
-		switch {
-		case f == nil:
-		case system.Mandatory:
+		if f := r.Failures[system.ID]; f != nil && system.Mandatory {
 			return nil, f.With("system", system.ID)
-		default:
-			plan.Warnings = append(plan.Warnings, "System "+system.ID+" did not answer: "+f.Message())
 		}
 	}
+	plan := erasure.BuildPlan(erasure.PlanInput{Controller: c, SubjectRef: refs[0], Ground: erasure.Ground(req.GetGround().String()),
+		Register: register, Findings: r.Findings, Failures: r.Failures, Now: s.Clock.Now()})
 	outbox.Detail(ctx, "planHash", plan.Hash)
 	return planMessage(&plan), nil
 }

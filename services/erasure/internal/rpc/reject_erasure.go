@@ -9,7 +9,7 @@ import (
 
 // RejectErasure declines an erasure.
 func (s *Server) RejectErasure(ctx context.Context, req *erasurev1.RejectErasureRequest) (*erasurev1.Erasure, error) {
-	return s.decide(ctx, req.GetName(), nil, func(e *erasure.Erasure) (bool, error) {
+	return s.decide(ctx, req.GetName(), func(e *erasure.Erasure) (bool, error) {
 		return e.Reject(req.GetReason(), s.Clock.Now())
 	})
 }

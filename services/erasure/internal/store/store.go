@@ -32,15 +32,6 @@ func Migrations() fs.FS {
 	return sub
 }
 
-// JobAdvance is the kind of the jobs that do the work of an erasure.
-const JobAdvance = "erasure.advance"
-
-// AdvanceArgs are the arguments of such a job: ids only.
-type AdvanceArgs struct {
-	Controller string `json:"controller"`
-	Erasure    string `json:"erasure"`
-}
-
 // Store implements erasure.Store, and what the RPCs need.
 type Store struct {
 	db      *sqldb.DB
@@ -53,10 +44,6 @@ type Store struct {
 func New(db *sqldb.DB, o *outbox.Outbox, k *keyring.Keyring, c clock.Clock) *Store {
 	return &Store{db: db, outbox: o, keyring: k, clock: c}
 }
-
-// Lease is how long a worker that has taken an erasure is left alone with it before the sweeper looks for another one. A worker
-// that lives renews it.
-const Lease = 30 * time.Second
 
 var _ erasure.Store = (*Store)(nil)
 
@@ -99,26 +86,6 @@ func (s *Store) Insert(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, ids
 	}
 	e.Revision = 1
 	return s.enqueue(ctx, tx, e)
-}
-
-func nextWork(e *erasure.Erasure) int64 {
-	at, ok := e.NextWork()
-	if !ok {
-		return -1
-	}
-	return sqldb.Micros(at)
-}
-
-// enqueue makes the job for the erasure's next work. Its key holds revision and fence: a job that waits for an earlier
-// revision's time, or died with an earlier worker, does not stand in the way of a new one.
-func (s *Store) enqueue(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) error {
-	at, ok := e.NextWork()
-	if !ok {
-		return nil
-	}
-	return tx.Enqueue(ctx, sqldb.Job{Kind: JobAdvance, RunAt: at,
-		Args:      AdvanceArgs{Controller: string(e.Controller), Erasure: string(e.ID)},
-		UniqueKey: fmt.Sprintf("%s/%s/%d/%d", e.Controller, e.ID, e.Revision, e.Fence)})
 }
 
 // Get reads one erasure; sqldb.ErrNoRows where there is none.
@@ -178,7 +145,7 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 			return err
 		}
 		if e.Plan != nil {
-			event.Detail["planHash"] = e.Plan.Hash
+			event.Detail = map[string]string{"planHash": e.Plan.Hash}
 		}
 		event.SubjectRefs = e.SubjectRefs
 		if _, err := s.outbox.Record(ctx, tx, event); err != nil {
@@ -279,29 +246,6 @@ func (s *Store) update(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, fen
 	return s.keep(ctx, tx, e, change)
 }
 
-// goOn makes the job for what a worker leaves for later. What can be done at once the worker itself does: its lease goes on.
-func (s *Store) goOn(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) error {
-	at, ok := e.NextWork()
-	if now := s.clock.Now(); ok && !at.After(now) {
-		return s.lease(ctx, tx, e.Controller, e.ID)
-	}
-	return s.enqueue(ctx, tx, e)
-}
-
-func (s *Store) lease(ctx context.Context, tx sqldb.Tx, c erasure.ControllerID, id erasure.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE erasure SET next_work = $1 WHERE controller = $2 AND id = $3 AND next_work >= 0`,
-		sqldb.Micros(s.clock.Now().Add(Lease)), string(c), string(id))
-	return err
-}
-
-// Renew extends the lease of a worker that lives. What the column says is only when the sweeper looks, so that renewing what
-// has just been left for later does no harm.
-func (s *Store) Renew(ctx context.Context, a AdvanceArgs) error {
-	return s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		return s.lease(ctx, tx, erasure.ControllerID(a.Controller), erasure.ID(a.Erasure))
-	})
-}
-
 // keep replaces or destroys the sealed identifiers.
 func (s *Store) keep(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, change erasure.Change) error {
 	switch {
@@ -330,9 +274,15 @@ func (s *Store) keep(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, chang
 	return nil
 }
 
+// entomb leaves a tombstone for each pseudonym, and drops what rosters still hold of the person under it: a user name that can be
+// unsealed. Whoever is in the roster all the same comes back with the next extract, and is warned of.
 func entomb(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, refs []string) error {
 	for _, ref := range refs {
-		_, err := tx.Exec(ctx, `INSERT INTO tombstone (controller, subject_ref, erasure, erase_time) VALUES ($1, $2, $3, $4)
+		_, err := tx.Exec(ctx, `DELETE FROM roster_member WHERE controller = $1 AND subject_ref = $2`, string(e.Controller), ref)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO tombstone (controller, subject_ref, erasure, erase_time) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (controller, subject_ref) DO UPDATE SET erasure = excluded.erasure, erase_time = excluded.erase_time`,
 			string(e.Controller), ref, string(e.ID), sqldb.Micros(e.VerifyTime))
 		if err != nil {
@@ -345,38 +295,6 @@ func entomb(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, refs []string)
 // scrub removes what the database still holds of emptied columns outside its tables. A reader may stand in the way; the next
 // erasure's scrub, or the periodic one, does it then.
 func (s *Store) scrub(ctx context.Context) { _ = s.db.Scrub(ctx) }
-
-// Due lists erasures with work that is due, for the sweeper: a job may have been lost with its process.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) (due []AdvanceArgs, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		rows, err := q.Query(ctx, `SELECT controller, id FROM erasure WHERE next_work >= 0 AND next_work <= $1 ORDER BY next_work LIMIT $2`,
-			sqldb.Micros(now), limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var a AdvanceArgs
-			if err := rows.Scan(&a.Controller, &a.Erasure); err != nil {
-				return err
-			}
-			due = append(due, a)
-		}
-		return rows.Err()
-	})
-	return due, err
-}
-
-// Wake makes sure that there is a job for an erasure whose work is due.
-func (s *Store) Wake(ctx context.Context, a AdvanceArgs) error {
-	return s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		e, err := s.lock(ctx, tx, erasure.ControllerID(a.Controller), erasure.ID(a.Erasure))
-		if err != nil {
-			return err
-		}
-		return s.enqueue(ctx, tx, e)
-	})
-}
 
 // Scrub empties what the database keeps of earlier versions outside its tables.
 func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }

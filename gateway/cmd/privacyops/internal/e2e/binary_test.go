@@ -21,6 +21,7 @@ var built struct {
 func binary(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
+		//nolint:usetesting // several tests run it: it outlives the first of them
 		if built.dir, built.err = os.MkdirTemp("", "privacyops-e2e-"); built.err != nil {
 			return
 		}

@@ -34,9 +34,7 @@ type form struct {
 func newScanner(values ...string) *scanner {
 	s := &scanner{places: map[string]int{}}
 	for _, v := range values {
-		for _, f := range formsOf(v) {
-			s.forms = append(s.forms, f)
-		}
+		s.forms = append(s.forms, formsOf(v)...)
 	}
 	return s
 }

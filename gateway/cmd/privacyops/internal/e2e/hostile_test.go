@@ -166,7 +166,7 @@ func (h *hostile) send(method, path string, body []byte, header http.Header) {
 		for name, values := range header {
 			req.Header[name] = values
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := web.Do(req)
 		must(h.t, err)
 		answer, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()

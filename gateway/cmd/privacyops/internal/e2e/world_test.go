@@ -5,25 +5,24 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	_ "modernc.org/sqlite" // the platforms' databases are looked at directly
 
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/restclient"
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/seed"
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/suite"
 	"github.com/privacyops/privacyops/libs/access"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
 	typev1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
@@ -36,6 +35,9 @@ const school = "/v1/controllers/" + sample.Controller
 
 // patience is how long a test waits for something that the suite does by itself.
 const patience = 30 * time.Second
+
+// web makes calls that are not made through package restclient.
+var web = &http.Client{Timeout: patience}
 
 // world is one installation with the sample in it.
 type world struct {
@@ -110,8 +112,8 @@ func (c *client) get(path string, resp proto.Message) {
 	}
 }
 
-// refused sends a body as it is and checks status and reason of the refusal.
-func (c *client) refused(method, path, body string, status int, reason string) *restclient.Error {
+// refused sends a body as it is, checks status and reason of the refusal, and gives its words.
+func (c *client) refused(method, path, body string, status int, reason string) (message string) {
 	c.t.Helper()
 	var r io.Reader
 	if body != "" {
@@ -121,16 +123,16 @@ func (c *client) refused(method, path, body string, status int, reason string) *
 	var e *restclient.Error
 	if !errors.As(err, &e) {
 		c.t.Errorf("%s %s was not refused: %s %v", method, path, answer, err)
-		return &restclient.Error{}
+		return ""
 	}
 	if e.Status != status || e.Reason() != reason {
 		c.t.Errorf("%s %s: got %v, want %d %s", method, path, e, status, reason)
 	}
-	return e
+	return e.Message
 }
 
 // refusedMessage is refused with a message as the body.
-func (c *client) refusedMessage(path string, req proto.Message, status int, reason string) *restclient.Error {
+func (c *client) refusedMessage(path string, req proto.Message, status int, reason string) (message string) {
 	c.t.Helper()
 	body, err := protojson.Marshal(req)
 	must(c.t, err)
@@ -143,9 +145,7 @@ func watch[M proto.Message](c *client, path string, fresh func() M, f func(M) (e
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	long := c.Client
-	long.HTTP = &http.Client{}
-	resp, err := long.Do(ctx, http.MethodGet, path, "", nil)
+	resp, err := c.Do(ctx, http.MethodGet, path, "", nil)
 	must(c.t, err)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/x-ndjson" {
@@ -238,23 +238,39 @@ func uniLogin(p sample.Person) *typev1.Subject {
 	return &typev1.Subject{Type: typev1.Subject_UNILOGIN, Value: p.UniLogin}
 }
 
-// platform opens the sample platform's database to look at.
-func (w *world) platform() *sql.DB { return lookAt(w.t, w.database) }
-
-func lookAt(t *testing.T, path string) *sql.DB {
-	t.Helper()
-	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String())
-	must(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+// events searches the audit log until there are so many events.
+func (w *world) events(filter string, atLeast int) []*auditv1.AuditEvent {
+	w.t.Helper()
+	return eventsAt(w, sample.Controller, filter, atLeast)
 }
 
-func fingerprint(t *testing.T, db *sql.DB) sample.Prints {
+// eventsAt is events at any controller.
+func eventsAt(w *world, controller, filter string, atLeast int) []*auditv1.AuditEvent {
+	w.t.Helper()
+	auditor := w.caller("auditor", controller, "auditor")
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		var all []*auditv1.AuditEvent
+		for token := ""; ; {
+			page := &auditv1.SearchAuditEventsResponse{}
+			auditor.post("/v1/controllers/"+controller+"/auditEvents:search", &auditv1.SearchAuditEventsRequest{Filter: filter, PageSize: 1000, PageToken: token}, page)
+			all = append(all, page.GetEvents()...)
+			if token = page.GetNextPageToken(); token == "" {
+				break
+			}
+		}
+		waiting := slices.ContainsFunc(all, func(e *auditv1.AuditEvent) bool { return e.GetIndex() < 0 })
+		if (len(all) >= atLeast && !waiting) || time.Now().After(deadline) {
+			return all
+		}
+	}
+}
+
+// importRoster hands an extract in.
+func importRoster(t *testing.T, c *client, controller, extract string, out *erasurev1.Roster) {
 	t.Helper()
-	p, err := sample.Fingerprint(t.Context(), db)
+	answer, err := c.Raw(t.Context(), http.MethodPost, controller+"/rosters:import?format=UNILOGIN_WSIEKSPORT", "application/xml", strings.NewReader(extract))
 	must(t, err)
-	return p
+	must(t, protojson.Unmarshal(answer, out))
 }
 
 func must(t *testing.T, err error) {

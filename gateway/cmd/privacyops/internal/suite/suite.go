@@ -100,8 +100,11 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 		return nil, err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Stop())
+		if err == nil {
+			return
+		}
+		if stopped := s.Stop(); !errors.Is(stopped, err) { // a service that ended by itself is told of once
+			err = errors.Join(err, stopped)
 		}
 	}()
 	if s.Issuer, err = access.OpenIssuer(s.at.keys()); err != nil {
