@@ -102,6 +102,8 @@ var (
 	ErrDataMapChanged = domain.ErrDataMapChanged
 	// ErrUnsettled: new data keep arriving for the person; call again.
 	ErrUnsettled = domain.ErrUnsettled
+	// ErrConstraint: rows that stay refer to what should go.
+	ErrConstraint = domain.ErrConstraint
 	// ErrInvalid: the call itself is incomplete or wrong.
 	ErrInvalid = domain.ErrInvalid
 	// ErrUnavailable: the system does not answer at the moment; call again.

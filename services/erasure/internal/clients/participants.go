@@ -47,7 +47,7 @@ type participant struct {
 func explain(err error) error {
 	f := fault.From(server.Fault(err))
 	switch code := status.Code(err); {
-	case f.Reason() == "FENCED", f.Reason() == "DATA_MAP_CHANGED", f.Reason() == "REQUEST_REUSED", f.Reason() == "UNSETTLED":
+	case f.Reason() == "FENCED", f.Reason() == "DATA_MAP_CHANGED", f.Reason() == "REQUEST_REUSED", f.Reason() == "UNSETTLED", f.Reason() == "CONSTRAINT_VIOLATED":
 		return f
 	case code == codes.DeadlineExceeded:
 		return fault.New(fault.Unavailable, "PARTICIPANT_TIMEOUT", "The system did not answer in time. It is asked again.").Because(err)
@@ -73,7 +73,8 @@ func (p *participant) Describe(ctx context.Context) (erasure.Description, error)
 	for _, s := range d.GetDatasets() {
 		out.Datasets = append(out.Datasets, erasure.Dataset{Name: s.GetDataset(), Activity: s.GetActivity(),
 			Action: erasure.Action(s.GetAction().String()), Ground: s.GetGround(), Article: s.GetArticle(),
-			Explanation: erasure.Text{DA: s.GetExplanation().GetDa(), EN: s.GetExplanation().GetEn()}})
+			Explanation: erasure.Text{DA: s.GetExplanation().GetDa(), EN: s.GetExplanation().GetEn()},
+			Identity:    s.GetIdentity()})
 	}
 	return out, nil
 }

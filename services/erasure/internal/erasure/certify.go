@@ -45,12 +45,15 @@ func (w *work) certify(ctx context.Context) error {
 	if err != nil {
 		return w.waitToCertify(ctx, "PROOF_UNAVAILABLE")
 	}
-	if err := w.Erased.RecordErasure(ctx, w.e.Controller, w.e.SubjectRefs, w.e.Name(), w.e.VerifyTime); err != nil {
-		return w.waitToCertify(ctx, "REGISTER_UNAVAILABLE")
-	}
 	var s certificate.Statement
 	if err := json.Unmarshal([]byte(w.e.Statement), &s); err != nil {
 		return fmt.Errorf("erasure: stored statement: %w", err)
+	}
+	gone := w.gone(s.Verdict)
+	if len(gone) > 0 {
+		if err := w.Erased.RecordErasure(ctx, w.e.Controller, gone, w.e.Name(), w.e.VerifyTime); err != nil {
+			return w.waitToCertify(ctx, "REGISTER_UNAVAILABLE")
+		}
 	}
 	file, err := w.Signer.Issue(s, certificate.Log{Key: proof.LogKey, Leaf: proof.Leaf, Index: proof.Index,
 		TreeSize: proof.TreeSize, Hashes: proof.Hashes, Checkpoint: proof.Checkpoint})
@@ -61,8 +64,17 @@ func (w *work) certify(ctx context.Context) error {
 	if err := w.e.move(Completed, w.Clock.Now()); err != nil {
 		return err
 	}
-	return w.save(ctx, Change{DestroyIdentifiers: true, Tombstones: w.e.SubjectRefs, Event: Event{Action: "erasure.complete",
+	return w.save(ctx, Change{DestroyIdentifiers: true, Tombstones: gone, Event: Event{Action: "erasure.complete",
 		Detail: map[string]string{"verdict": string(s.Verdict), "logIndex": fmt.Sprint(proof.Index)}}})
+}
+
+// gone are the pseudonyms of a person who is now erased. An erasure for one activity leaves a person whose other processing goes
+// on, and one that found nothing erased nobody: who comes later with that identifier is not brought back.
+func (w *work) gone(v certificate.Verdict) []string {
+	if v == certificate.NothingFound || !w.e.Plan.Whole() {
+		return nil
+	}
+	return w.e.SubjectRefs
 }
 
 func (w *work) waitToCertify(ctx context.Context, reason string) error {

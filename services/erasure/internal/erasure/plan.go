@@ -102,6 +102,7 @@ func BuildPlan(in PlanInput) Plan {
 	for _, f := range findings {
 		p.Systems = append(p.Systems, PlannedSystem{System: f.System.ID, Participant: f.System.Participant,
 			Mandatory: f.System.Mandatory, Order: f.System.Order, DataMapDigest: f.Description.DataMapDigest})
+		first := len(p.Items)
 		for _, d := range f.Description.Datasets {
 			activity, known := activities[d.Activity]
 			if !known && !unknown[d.Activity] {
@@ -111,6 +112,7 @@ func BuildPlan(in PlanInput) Plan {
 			}
 			p.Items = append(p.Items, decide(in.Ground, f, d, activity, known))
 		}
+		keepIdentity(in.Ground, f.Description.Datasets, p.Items[first:])
 		for _, s := range f.Shared {
 			p.Shared = append(p.Shared, Shared{System: f.System.ID, Type: s.Type, People: s.People})
 		}
@@ -169,12 +171,34 @@ func decide(ground Ground, f Finding, d Dataset, a Activity, known bool) Item {
 		item.Action, item.Ground, item.Article = Keep, cmp.Or(a.ProtectionGround, "PROTECTED"), "GDPR art. 17(3)(b)"
 		item.Explanation = protectedText(a.ProtectionGround)
 	case !ground.covers(a.LegalBasis, known):
-		item.Action, item.Ground, item.Article = Keep, "OTHER_LEGAL_BASIS", ground.article()
+		item.Action, item.Ground, item.Article = Keep, otherBasis, ground.article()
 		item.Explanation = otherBasisText
 	default:
 		item.Ground, item.Article, item.Explanation = string(ground), ground.article(), ground.text()
 	}
 	return item
+}
+
+// otherBasis is the ground of what stays because the request does not reach it.
+const otherBasis = "OTHER_LEGAL_BASIS"
+
+// keepIdentity keeps the person's own record in a system in which another legal basis keeps something: what is kept refers to it,
+// and would otherwise speak of nobody.
+func keepIdentity(g Ground, datasets []Dataset, items []Item) {
+	if !slices.ContainsFunc(items, func(i Item) bool { return i.Ground == otherBasis }) {
+		return
+	}
+	for n, d := range datasets {
+		if d.Identity && items[n].Action != Keep {
+			items[n].Action, items[n].Ground, items[n].Article, items[n].Explanation = Keep, otherBasis, g.article(), stillReferredText
+		}
+	}
+}
+
+// Whole reports whether the plan is about the whole person: nothing stays because it rests on another legal basis. Only then is
+// the person an erased one, whom nothing may bring back unseen.
+func (p Plan) Whole() bool {
+	return !slices.ContainsFunc(p.Items, func(i Item) bool { return i.Ground == otherBasis })
 }
 
 // covers reports whether the ground reaches data processed on a basis. A withdrawn consent ends what rests on consent, an

@@ -204,3 +204,38 @@ func TestSilentSystems(t *testing.T) {
 		t.Errorf("warnings %q, left out:\n%s", p.Warnings, diff)
 	}
 }
+
+func TestThePersonsOwnRecordStaysWithWhatRefersToIt(t *testing.T) {
+	t.Parallel()
+	register := Register{Activities: []Activity{{ID: "photos", LegalBasis: "CONSENT"}, {ID: "teaching", LegalBasis: "PUBLIC_TASK"}}}
+	finding := func(datasets ...Dataset) []Finding {
+		f := Finding{System: System{ID: "lms"}, Description: Description{Datasets: datasets}, Counts: map[string]int64{}}
+		for _, d := range datasets {
+			f.Counts[d.Name] = 1
+		}
+		return []Finding{f}
+	}
+	profile := Dataset{Name: "profile", Activity: "teaching", Action: Erase, Identity: true}
+	marks := Dataset{Name: "marks", Activity: "teaching", Action: Erase}
+	photos := Dataset{Name: "photos", Activity: "photos", Action: Erase}
+	for _, c := range []struct {
+		name     string
+		ground   Ground
+		datasets []Dataset
+		profile  Action
+		whole    bool
+	}{
+		{"an objection leaves the photos", ObjectionUpheld, []Dataset{profile, marks, photos}, Keep, false},
+		{"an objection leaves nothing", ObjectionUpheld, []Dataset{profile, marks}, Erase, true},
+		{"a withdrawn consent leaves the teaching", ConsentWithdrawn, []Dataset{profile, marks, photos}, Keep, false},
+		{"everything goes", NoLongerNecessary, []Dataset{profile, marks, photos}, Erase, true},
+	} {
+		p := BuildPlan(PlanInput{Ground: c.ground, Register: register, Findings: finding(c.datasets...)})
+		if got := p.Items[0]; got.Action != c.profile || (got.Action == Keep && got.Article == "") {
+			t.Errorf("%s: the person's own record: %s (%s)", c.name, got.Action, got.Article)
+		}
+		if p.Whole() != c.whole {
+			t.Errorf("%s: Whole is %v", c.name, p.Whole())
+		}
+	}
+}

@@ -46,6 +46,8 @@ type Dataset struct {
 	Ground      string
 	Article     string
 	Explanation Text
+	// Identity is set for the person's own record, to which the other datasets of the system refer.
+	Identity bool
 }
 
 // Location is what a system holds about a person.

@@ -49,6 +49,11 @@ var otherBasisText = Text{
 	DA: "Grunden omfatter ikke disse oplysninger: de behandles på et andet retsgrundlag.",
 }
 
+var stillReferredText = Text{
+	EN: "The person's own record stays: data that is kept on another legal basis refers to it.",
+	DA: "Personens egen post bliver stående: oplysninger, der bevares på et andet retsgrundlag, henviser til den.",
+}
+
 func protectedText(ground string) Text {
 	return Text{
 		EN: "The controller's register protects this data from erasure: " + ground,

@@ -88,6 +88,9 @@ func TestNothingInClear(t *testing.T) {
 
 	w.State, w.VerifyTime = erasure.Completed, storetest.Base
 	f.Save(erasure.Change{Erasure: w, DestroyIdentifiers: true, Tombstones: w.SubjectRefs, Event: erasure.Event{Action: "erasure.complete"}})
+	if n := inFiles(t, dir, sealed); n > 0 {
+		t.Errorf("completion leaves the sealed identifiers in the files %d times", n)
+	}
 	if _, err := f.Settle(held, rosters.Discarded); err != nil {
 		t.Fatal(err)
 	}

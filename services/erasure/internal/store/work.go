@@ -100,7 +100,7 @@ func (s *Store) Wake(ctx context.Context, a AdvanceArgs) error {
 			return err
 		}
 		next := s.clock.Now().Add(Lease)
-		if at, ok := e.NextWork(); ok && at.After(next) && false { // a lease was renewed when the work had just been left for later
+		if at, ok := e.NextWork(); ok && at.After(next) { // a lease was renewed when the work had just been left for later
 			next = at
 		}
 		if err := s.lookAgain(ctx, tx, e.Controller, e.ID, next); err != nil {

@@ -21,6 +21,10 @@ var (
 	// ErrUnsettled: new rows of the person kept arriving while they were being
 	// erased. The person's own row still stands; the call can be repeated.
 	ErrUnsettled = errors.New("participant: new data keep arriving for this person")
+	// ErrConstraint: the system's own rules refuse the change, because rows that stay
+	// refer to what should go. What was done before stays done; the call can be
+	// repeated once the data map or the plan takes care of those rows.
+	ErrConstraint = errors.New("participant: rows that stay refer to what should go")
 	// ErrInvalid: the call itself is incomplete (no request id, no identifier, …).
 	ErrInvalid = errors.New("participant: invalid request")
 )

@@ -29,7 +29,7 @@ func (s *Server) Describe(ctx context.Context, r *participantv1.DescribeRequest)
 
 func datasetOf(d participant.Dataset) *participantv1.Dataset {
 	out := &participantv1.Dataset{
-		Dataset: d.Name, Category: d.Category, Activity: d.Activity, SubjectProvided: d.SubjectProvided,
+		Dataset: d.Name, Category: d.Category, Activity: d.Activity, SubjectProvided: d.SubjectProvided, Identity: d.Identity,
 		Action: participantv1.Action(participantv1.Action_value[string(d.Erasure)]),
 		Ground: d.Ground, Article: d.Article, Columns: d.Columns,
 	}

@@ -39,6 +39,9 @@ func (s *Server) faultOf(err error) error {
 	case errors.Is(err, participant.ErrUnsettled):
 		return fault.New(fault.Unavailable, "UNSETTLED",
 			"New data keep arriving for this person; repeat the call later.").Because(err).RetryIn(unsettledRetry)
+	case errors.Is(err, participant.ErrConstraint):
+		return fault.New(fault.Precondition, "CONSTRAINT_VIOLATED",
+			"The system refuses: rows that stay refer to what should go. Its data map has to say what becomes of them.").Because(err)
 	case errors.Is(err, participant.ErrInvalid):
 		return fault.New(fault.Invalid, "INVALID_ARGUMENT",
 			"The participant cannot use this request; check the identifiers and the names of the datasets.").Because(err)

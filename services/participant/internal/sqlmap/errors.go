@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
+
+	"github.com/privacyops/privacyops/services/participant/internal/participant"
 )
 
 // DatabaseError is a failure of a database without anything the driver said, which
@@ -22,6 +26,18 @@ func (e *DatabaseError) Error() string {
 		return fmt.Sprintf("sqlmap: %s: the database did not answer", e.Doing)
 	}
 	return fmt.Sprintf("sqlmap: %s: the database refused (%s)", e.Doing, e.Code)
+}
+
+// Is makes a violated constraint known as participant.ErrConstraint: SQLSTATE class 23, SQLite's primary code 19.
+func (e *DatabaseError) Is(target error) bool {
+	if target != participant.ErrConstraint {
+		return false
+	}
+	if code, ok := strings.CutPrefix(e.Code, "SQLite code "); ok {
+		n, err := strconv.Atoi(code)
+		return err == nil && n&0xff == 19
+	}
+	return strings.HasPrefix(e.Code, "SQLSTATE 23")
 }
 
 // failed turns an error of a driver into one that is safe to show. An ended context

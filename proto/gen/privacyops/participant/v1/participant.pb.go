@@ -231,7 +231,10 @@ type Dataset struct {
 	// The ground in words.
 	Explanation *v1.LocalizedText `protobuf:"bytes,8,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	// Names of its columns, in the order of the export.
-	Columns       []string `protobuf:"bytes,9,rep,name=columns,proto3" json:"columns,omitempty"`
+	Columns []string `protobuf:"bytes,9,rep,name=columns,proto3" json:"columns,omitempty"`
+	// Whether it is the person's own record, to which the other datasets of the system refer. It is erased last, and kept as long
+	// as another legal basis keeps something that refers to it.
+	Identity      bool `protobuf:"varint,10,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +330,13 @@ func (x *Dataset) GetColumns() []string {
 		return x.Columns
 	}
 	return nil
+}
+
+func (x *Dataset) GetIdentity() bool {
+	if x != nil {
+		return x.Identity
+	}
+	return false
 }
 
 // LocateRequest names a person.
@@ -1310,7 +1320,7 @@ const file_privacyops_participant_v1_participant_proto_rawDesc = "" +
 	"\x0fdata_map_digest\x18\x02 \x01(\tR\rdataMapDigest\x12>\n" +
 	"\bdatasets\x18\x03 \x03(\v2\".privacyops.participant.v1.DatasetR\bdatasets\x12:\n" +
 	"\aaccepts\x18\x04 \x03(\x0e2 .privacyops.type.v1.Subject.TypeR\aaccepts\x12<\n" +
-	"\bprovides\x18\x05 \x03(\x0e2 .privacyops.type.v1.Subject.TypeR\bprovides\"\xd2\x02\n" +
+	"\bprovides\x18\x05 \x03(\x0e2 .privacyops.type.v1.Subject.TypeR\bprovides\"\xee\x02\n" +
 	"\aDataset\x12\x18\n" +
 	"\adataset\x18\x01 \x01(\tR\adataset\x12\x1a\n" +
 	"\bcategory\x18\x02 \x01(\tR\bcategory\x12\x1a\n" +
@@ -1320,7 +1330,9 @@ const file_privacyops_participant_v1_participant_proto_rawDesc = "" +
 	"\x06ground\x18\x06 \x01(\tR\x06ground\x12\x18\n" +
 	"\aarticle\x18\a \x01(\tR\aarticle\x12C\n" +
 	"\vexplanation\x18\b \x01(\v2!.privacyops.type.v1.LocalizedTextR\vexplanation\x12\x18\n" +
-	"\acolumns\x18\t \x03(\tR\acolumns\"\xe1\x01\n" +
+	"\acolumns\x18\t \x03(\tR\acolumns\x12\x1a\n" +
+	"\bidentity\x18\n" +
+	" \x01(\bR\bidentity\"\xe1\x01\n" +
 	"\rLocateRequest\x12B\n" +
 	"\vparticipant\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$R\vparticipant\x12@\n" +
 	"\n" +
