@@ -15,7 +15,7 @@ func TestGroundsThatReachSomeActivities(t *testing.T) {
 	w := newWorld(t)
 	dpo, partner := w.as("dpo"), w.as("partner")
 	for ground, p := range map[erasurev1.Erasure_Ground]sample.Person{
-		erasurev1.Erasure_CONSENT_WITHDRAWN: sample.Pupil(), // photos go, teaching goes on
+		erasurev1.Erasure_CONSENT_WITHDRAWN: sample.Pupil(),   // photos go, teaching goes on
 		erasurev1.Erasure_OBJECTION_UPHELD:  sample.Sibling(), // teaching goes, photos rest on consent
 	} {
 		e := newErasure()
