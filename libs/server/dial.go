@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -9,6 +10,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
@@ -17,8 +20,28 @@ import (
 type Peer struct {
 	// Service is its name: only a certificate with this name is accepted.
 	Service string
-	// Address is host:port, or any target that gRPC resolves.
+	// Address is host:port, several of them joined by commas, or any target that gRPC resolves. Calls go round the replicas that
+	// can be reached.
 	Address string
+}
+
+// balance spreads calls over replicas. What replicas say of their health does not count here: when their store is gone, they
+// know best what to answer (a refusal with its reason, and when to try again).
+const balance = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+
+// target is what gRPC resolves, with a resolver of our own for a list of replicas.
+func (p Peer) target() (string, []grpc.DialOption) {
+	addresses := strings.Split(p.Address, ",")
+	if len(addresses) == 1 {
+		return p.Address, nil
+	}
+	r := manual.NewBuilderWithScheme("replicas")
+	var state resolver.State
+	for _, a := range addresses {
+		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: strings.TrimSpace(a)}}})
+	}
+	r.InitialState(state)
+	return "replicas:///" + p.Service, []grpc.DialOption{grpc.WithResolvers(r)}
 }
 
 // Dial connects to a service. Calls without a deadline get one. Errors are gRPC statuses; [Fault] makes faults of them.
@@ -35,10 +58,12 @@ func Dial(p Peer, files TLSFiles, t *telemetry.Telemetry, opts ...grpc.DialOptio
 		// A service that restarts is found again within the second.
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 5 * time.Second,
 			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
+		grpc.WithDefaultServiceConfig(balance),
 		grpc.WithChainUnaryInterceptor(withDeadline),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16 << 20)),
 	}, opts...)
-	return grpc.NewClient(p.Address, opts...)
+	target, own := p.target()
+	return grpc.NewClient(target, append(opts, own...)...)
 }
 
 // withDeadline gives every call an end: a service that never answers must not hold its caller.

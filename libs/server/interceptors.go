@@ -37,6 +37,8 @@ type guard struct {
 	log      *slog.Logger
 	clock    clock.Clock
 	deadline time.Duration
+	// stopping ends when the server begins to stop.
+	stopping context.Context
 }
 
 func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
@@ -81,8 +83,10 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		}
 		err = g.finish(ctx, info.FullMethod, start, err)
 	}()
+	ctx, release := g.endWithServer(ctx, info.FullMethod)
+	defer release()
 	if access.Exempt(info.FullMethod) {
-		return handler(srv, ss)
+		return handler(srv, &watchedStream{ServerStream: ss, ctx: ctx})
 	}
 	ctx, call, err := g.admit(ctx, info.FullMethod)
 	if err != nil {
@@ -90,10 +94,36 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	}
 	guarded := &guardedStream{ServerStream: ss, ctx: ctx, guard: g, call: call}
 	if err := g.protect(ctx, func() error { return handler(srv, guarded) }); err != nil {
+		if errors.Is(context.Cause(ctx), errStopping) {
+			return errStopping
+		}
 		return g.refused(ctx, call, err)
 	}
 	return g.witness(ctx, call)
 }
+
+// endWithServer ends the context of a stream that would go on for as long as its caller likes (watches) when the server stops:
+// it must not hold the stop up, and its caller can call another replica. Other streams are let finish.
+func (g *guard) endWithServer(ctx context.Context, fullMethod string) (context.Context, func()) {
+	method := fullMethod[strings.LastIndexByte(fullMethod, '/')+1:]
+	if g.stopping == nil || !strings.HasPrefix(method, "Watch") {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(g.stopping, func() { cancel(errStopping) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+var errStopping = fault.New(fault.Unavailable, "SHUTTING_DOWN", "The service is stopping; call again.").RetryIn(time.Second)
+
+// watchedStream is a stream with a context of its own.
+type watchedStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s *watchedStream) Context() context.Context { return s.ctx }
 
 // running is a call on its way through the guard.
 type running struct {

@@ -59,6 +59,8 @@ type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	guard  *guard
+	// endWatches ends the streams that would hold a stop up.
+	endWatches context.CancelFunc
 }
 
 // New makes a server. Register the service on it, then [Server.Serve].
@@ -77,7 +79,9 @@ func New(cfg Config) (*Server, error) {
 		cfg.Deadline = deadline
 	}
 	g := &guard{verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
-	s := &Server{cfg: cfg, guard: g, health: health.NewServer()}
+	stopping, endWatches := context.WithCancel(context.Background())
+	g.stopping = stopping
+	s := &Server{cfg: cfg, guard: g, health: health.NewServer(), endWatches: endWatches}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tlsConfig)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(cfg.Telemetry.Tracer),
@@ -126,6 +130,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 func (s *Server) stopAfter(ctx context.Context) {
 	<-ctx.Done()
 	s.health.Shutdown()
+	s.endWatches()
 	timer := time.AfterFunc(drainTime, s.grpc.Stop)
 	defer timer.Stop()
 	s.grpc.GracefulStop()
