@@ -30,6 +30,8 @@ type serveCommand struct {
 	Data     string        `help:"Folder that holds everything that lasts." default:".privacyops" env:"PRIVACYOPS_DATA"`
 	Listen   string        `help:"Public address." default:"127.0.0.1:8080" env:"PRIVACYOPS_LISTEN"`
 	Admin    string        `help:"Address for health and metrics; none where it is empty." env:"PRIVACYOPS_ADMIN"`
+	Database string        `help:"URL of a PostgreSQL database for all services, a schema each; without it each has a SQLite file in the data folder." env:"PRIVACYOPS_DATABASE"`
+	Replicas int           `help:"How many of each service to run that can have replicas; more than one needs --database." default:"1"`
 	Sample   bool          `help:"Load the sample: a learning platform of two schools, with tokens to try things out."`
 	Systems  string        `help:"YAML file that lists the databases of platforms to speak for." env:"PRIVACYOPS_PARTICIPANT_SYSTEMS"`
 	Grace    time.Duration `help:"How long an approved erasure of the sample can be called back." default:"10s"`
@@ -42,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if c.Target != "all" {
 		return fmt.Errorf("--target %s is unknown; use all, consent, export, erasure, audit, participant or gateway", c.Target)
 	}
-	o := suite.Options{DataDir: c.Data, Listen: c.Listen, Admin: c.Admin, LogLevel: c.LogLevel}
+	o := suite.Options{DataDir: c.Data, Listen: c.Listen, Admin: c.Admin, LogLevel: c.LogLevel, Database: c.Database, Replicas: c.Replicas}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return err
 	}

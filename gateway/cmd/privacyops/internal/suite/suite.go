@@ -12,6 +12,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -37,6 +39,10 @@ type Options struct {
 	Admin string
 	// LogLevel is the least severe level that is logged; default "warn".
 	LogLevel string
+	// Database is the URL of a PostgreSQL database in which each service has a schema; empty: a SQLite file for each in DataDir.
+	Database string
+	// Replicas is how many of each service run that can have replicas; default 1. More than one needs Database.
+	Replicas int
 	// Systems are databases of platforms that the suite speaks for.
 	Systems []participant.SystemConfig
 	// Wrap puts something around each participant. For tests and the demonstration.
@@ -61,13 +67,15 @@ type Suite struct {
 	Issuer *access.Issuer
 	// CertificateKey and LogKey are files with the public keys by which certificates and the log are verified.
 	CertificateKey, LogKey string
-	// Addresses are the services' own, by name.
+	// Addresses are the services' own, by name; of a service with replicas, the first one's.
 	Addresses map[string]string
 
-	opts   Options
-	at     layout
-	lock   *os.File
-	lis    map[string]net.Listener
+	opts Options
+	at   layout
+	lock *os.File
+	lis  map[string][]net.Listener
+	// peers are the addresses of all replicas, joined by commas.
+	peers  map[string]string
 	stages []*stage
 	failed chan error
 }
@@ -83,6 +91,9 @@ type stage struct {
 
 var services = []string{"audit", "consent", "participant", "export", "erasure", "gateway"}
 
+// single are services of which there is one: the log has one sequencer, a ledger one keeper.
+var single = []string{"audit", "participant"}
+
 // Start starts an installation and returns when it is ready. Stop it with [Suite.Stop].
 func Start(ctx context.Context, o Options) (s *Suite, err error) {
 	if o.Listen == "" {
@@ -91,7 +102,12 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 	if o.LogLevel == "" {
 		o.LogLevel = "warn"
 	}
-	s = &Suite{opts: o, at: layout{o.DataDir}, lis: map[string]net.Listener{}, Addresses: map[string]string{}, failed: make(chan error, len(services))}
+	o.Replicas = max(1, o.Replicas)
+	if o.Replicas > 1 && o.Database == "" {
+		return nil, errors.New("replicas need a PostgreSQL database that they share")
+	}
+	s = &Suite{opts: o, at: layout{o.DataDir}, lis: map[string][]net.Listener{}, Addresses: map[string]string{}, peers: map[string]string{},
+		failed: make(chan error, o.Replicas*len(services))}
 	s.CertificateKey, s.LogKey = s.at.certificatePub(), s.at.logKey()+".pub"
 	if err := s.at.prepare(); err != nil {
 		return nil, err
@@ -117,25 +133,55 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 		return s, err
 	}
 	for _, name := range services {
-		s.launch(ctx, name)
+		for _, lis := range s.lis[name] {
+			s.launch(ctx, name, lis)
+		}
+		delete(s.lis, name)
 	}
 	return s, s.await(ctx)
 }
 
 func (s *Suite) listen(ctx context.Context) error {
 	for _, name := range services {
-		address := fmt.Sprintf("127.0.0.1:%d", s.opts.Ports[name])
-		if name == "gateway" {
-			address = s.opts.Listen
+		replicas := s.opts.Replicas
+		if slices.Contains(single, name) {
+			replicas = 1
 		}
-		lis, err := server.Listen(ctx, address)
-		if err != nil {
-			return fmt.Errorf("listen for %s: %w", name, err)
+		for n := range replicas {
+			lis, err := server.Listen(ctx, s.address(name, n))
+			if err != nil {
+				return fmt.Errorf("listen for %s: %w", name, err)
+			}
+			s.lis[name] = append(s.lis[name], lis)
+			s.peers[name] = strings.Trim(s.peers[name]+","+lis.Addr().String(), ",")
 		}
-		s.lis[name], s.Addresses[name] = lis, lis.Addr().String()
+		s.Addresses[name] = s.lis[name][0].Addr().String()
 	}
 	s.URL = "http://" + s.Addresses["gateway"]
 	return nil
+}
+
+// address is where the n-th replica of a service listens.
+func (s *Suite) address(name string, n int) string {
+	switch {
+	case n > 0:
+		return "127.0.0.1:0"
+	case name == "gateway":
+		return s.opts.Listen
+	}
+	return fmt.Sprintf("127.0.0.1:%d", s.opts.Ports[name])
+}
+
+// database is the URL of a service's own database.
+func (s *Suite) database(name string) string {
+	if s.opts.Database == "" {
+		return s.at.database(name)
+	}
+	joint := "?"
+	if strings.Contains(s.opts.Database, "?") {
+		joint = "&"
+	}
+	return s.opts.Database + joint + "schema=" + name
 }
 
 // certify makes the certificates of this start.
@@ -157,12 +203,10 @@ func (s *Suite) settings() server.Settings {
 		Audience: access.DevelopmentAudience, JWKS: access.JWKSPath(s.at.keys()), LogLevel: s.opts.LogLevel, LogTo: s.opts.LogTo}
 }
 
-func (s *Suite) launch(ctx context.Context, name string) {
+func (s *Suite) launch(ctx context.Context, name string, lis net.Listener) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	st := &stage{name: name, cancel: cancel, done: make(chan struct{})}
 	s.stages = append(s.stages, st)
-	lis := s.lis[name]
-	delete(s.lis, name)
 	go func() {
 		defer close(st.done)
 		if st.err = s.serve(ctx, name, lis); st.err != nil {
@@ -185,25 +229,25 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 	}
 	switch name {
 	case "audit":
-		c := audit.Command{Settings: set, Database: s.at.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
+		c := audit.Command{Settings: set, Database: s.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
 		return c.Serve(ctx, p, lis)
 	case "consent":
-		c := consent.Command{Settings: set, Database: s.at.database(name), AuditAddr: s.Addresses["audit"]}
+		c := consent.Command{Settings: set, Database: s.database(name), AuditAddr: s.peers["audit"]}
 		return c.Serve(ctx, p, lis)
 	case "participant":
 		c := participant.Command{Settings: set, LedgerDir: s.at.path("ledger")}
 		return c.Serve(ctx, p, lis, participant.Config{Systems: s.opts.Systems, Wrap: s.opts.Wrap})
 	case "export":
-		c := export.Command{Settings: set, Database: s.at.database(name), Packages: s.at.path("packages"), SigningKey: s.at.exportKey(),
-			AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"], Participants: s.participants(), Exclusive: true}
+		c := export.Command{Settings: set, Database: s.database(name), Packages: s.at.path("packages"), SigningKey: s.at.exportKey(),
+			AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"], Participants: s.participants(), Exclusive: s.opts.Database == ""}
 		return c.Serve(ctx, p, lis)
 	case "erasure":
-		c := erasure.Command{Settings: set, Database: s.at.database(name), CertificateKey: s.at.certificateKey(),
-			AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"], Participants: s.participants(), Exclusive: true}
+		c := erasure.Command{Settings: set, Database: s.database(name), CertificateKey: s.at.certificateKey(),
+			AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"], Participants: s.participants(), Exclusive: s.opts.Database == ""}
 		return c.Serve(ctx, p, lis, func(cfg *erasure.Config) { cfg.Backoff = s.opts.Backoff })
 	default:
-		c := gateway.Command{Settings: set, AuditAddr: s.Addresses["audit"], ConsentAddr: s.Addresses["consent"],
-			ExportAddr: s.Addresses["export"], ErasureAddr: s.Addresses["erasure"]}
+		c := gateway.Command{Settings: set, AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"],
+			ExportAddr: s.peers["export"], ErasureAddr: s.peers["erasure"]}
 		c.Admin = s.opts.Admin
 		return c.Serve(ctx, p, lis)
 	}
@@ -212,7 +256,7 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 func (s *Suite) participants() map[string]string {
 	out := map[string]string{}
 	for _, sys := range s.opts.Systems {
-		out[sys.Name] = s.Addresses["participant"]
+		out[sys.Name] = s.peers["participant"]
 	}
 	return out
 }
@@ -230,8 +274,10 @@ func (s *Suite) Stop() error {
 		errs = append(errs, st.err)
 	}
 	s.stages = nil
-	for _, lis := range s.lis {
-		errs = append(errs, lis.Close())
+	for _, replicas := range s.lis {
+		for _, lis := range replicas {
+			errs = append(errs, lis.Close())
+		}
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
