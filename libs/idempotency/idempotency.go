@@ -46,11 +46,7 @@ type Replies struct {
 
 // New opens the memory of a service, and makes its table where there is none yet.
 func New(ctx context.Context, db *sqldb.DB, k *keyring.Keyring, c clock.Clock) (*Replies, error) {
-	err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		_, err := tx.Exec(ctx, schema)
-		return err
-	})
-	if err != nil {
+	if err := db.Ensure(ctx, schema); err != nil {
 		return nil, fmt.Errorf("idempotency: make table: %w", err)
 	}
 	return &Replies{db: db, keyring: k, clock: c}, nil

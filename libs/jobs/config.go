@@ -17,7 +17,7 @@ import (
 type Job struct {
 	// Kind is the kind it was enqueued as.
 	Kind string
-	// Args is the JSON object it was enqueued with.
+	// Args is the JSON object it was enqueued with. PostgreSQL does not keep its spaces.
 	Args json.RawMessage
 	// Attempt counts from 1. Snoozing and a stop of the runner do not count.
 	Attempt int

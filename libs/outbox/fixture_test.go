@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,10 +19,12 @@ import (
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 123_456_789, time.UTC)
 
@@ -38,14 +39,10 @@ type fixture struct {
 	db *sqldb.DB
 }
 
-func newFixture(tb testing.TB) fixture {
+func newFixture(tb testing.TB, engine sqldb.Engine) fixture {
 	tb.Helper()
-	db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + filepath.Join(tb.TempDir(), "test.db")})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { db.Close() })
-	err = db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
+	db := enginetest.Open(tb, enginetest.URL(tb, engine), nil)
+	err := db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `CREATE TABLE person (id TEXT NOT NULL PRIMARY KEY)`)
 		return err
 	})

@@ -46,11 +46,7 @@ func New(ctx context.Context, cfg Config) (*Outbox, error) {
 	if cfg.Service == "" || cfg.DB == nil || cfg.Clock == nil || cfg.NewID == nil {
 		return nil, errors.New("outbox: service, database, clock and ids are all required: without audit there is no service")
 	}
-	err := cfg.DB.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		_, err := tx.Exec(ctx, schema)
-		return err
-	})
-	if err != nil {
+	if err := cfg.DB.Ensure(ctx, schema); err != nil {
 		return nil, fmt.Errorf("outbox: make table: %w", err)
 	}
 	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1)}, nil
@@ -100,7 +96,7 @@ func (o *Outbox) Wake() {
 
 // Pending counts events that the audit service has not accepted yet.
 func (o *Outbox) Pending(ctx context.Context) (n int64, err error) {
-	err = o.cfg.DB.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
+	err = o.cfg.DB.Read(sqldb.WithAllControllers(ctx), func(ctx context.Context, q sqldb.Querier) error {
 		return q.QueryRow(ctx, `SELECT COUNT(*) FROM audit_outbox`).Scan(&n)
 	})
 	return n, err

@@ -25,6 +25,7 @@ const (
 // Relay hands events to the audit service until ctx ends. It goes on by itself after every failure: events wait, none is
 // lost, and one that was accepted without our learning of it is sent again and counted once.
 func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, log *slog.Logger) {
+	ctx = sqldb.WithAllControllers(ctx)
 	wait := relayWait
 	for ctx.Err() == nil {
 		n, err := o.relayOnce(ctx, client)
@@ -44,6 +45,7 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 
 // Flush relays until nothing is left or ctx ends. For a graceful stop.
 func (o *Outbox) Flush(ctx context.Context, client auditv1.AuditIngestClient) error {
+	ctx = sqldb.WithAllControllers(ctx)
 	for {
 		n, err := o.relayOnce(ctx, client)
 		if err != nil || n == 0 {

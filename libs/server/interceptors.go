@@ -23,6 +23,7 @@ import (
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/sqldb"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
@@ -62,6 +63,7 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if err := g.check(call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call, err)
 	}
+	ctx = sqldb.WithController(ctx, call.Controller)
 	err = g.protect(ctx, func() (err error) {
 		resp, err = handler(ctx, req)
 		return err
@@ -328,6 +330,7 @@ func (s *guardedStream) RecvMsg(m any) error {
 		return err
 	}
 	s.first = s.call.method.Controller(msg)
+	s.ctx = sqldb.WithController(s.ctx, s.call.Controller)
 	s.received.Store(true)
 	return nil
 }

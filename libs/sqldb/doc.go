@@ -27,6 +27,23 @@
 // Several processes may work on one file: SQLite's own file locks order the writers,
 // and [DB.Lock] keeps what must happen once (migrations, an exclusive job runner) apart.
 //
+// # PostgreSQL
+//
+// Version 14 or later, by native pgx and always with the extended protocol. One database
+// may hold a schema for each service: the parameter schema of [Config].URL names it, Migrate
+// makes it if it is missing and the role may, and the job table lives there too. [DB.Write]
+// is READ COMMITTED and may run its function again (see there), [DB.Read] is one REPEATABLE
+// READ snapshot. The first error of a statement spoils the transaction: a store that expects
+// a row to be there says ON CONFLICT instead of trying. Every transaction begins by setting
+// privacyops.controller for row-level security policies, see [WithController].
+//
+// PostgreSQL keeps an erased row, as a dead tuple, until VACUUM has visited its table,
+// and in the write-ahead log until the segment is recycled or, where it is archived, for as
+// long as the archive is kept. Nobody can read either by SQL, and the service cannot hasten it
+// without rights it should not have: the operator keeps autovacuum on and long transactions
+// short (autovacuum_naptime and idle_in_transaction_session_timeout bound the delay), and
+// gives archives and backups an end (GDPR article 17; restored backups meet the tombstones).
+//
 // # Errors
 //
 // Error texts hold the kind of failure and, where the engine names them, tables,

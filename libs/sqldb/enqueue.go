@@ -96,11 +96,15 @@ func traceMetadata(ctx context.Context) ([]byte, error) {
 }
 
 // newInsertClient makes the River client that inserts jobs and works none.
-func newInsertClient[T any](driver riverdriver.Driver[T], cfg Config) (*river.Client[T], error) {
+func newInsertClient[T any](driver riverdriver.Driver[T], cfg Config, schema string) (*river.Client[T], error) {
 	return river.NewClient(driver, &river.Config{
-		Hooks:       []rivertype.Hook{river.HookInsertBeginFunc(beforeInsert)},
-		Logger:      cfg.Logger,
-		MaxAttempts: JobMaxAttempts,
+		// Of two inserts closer together only the first is announced; the other waits
+		// for the runners' next look.
+		FetchCooldown: river.FetchCooldownMin,
+		Hooks:         []rivertype.Hook{river.HookInsertBeginFunc(beforeInsert)},
+		Logger:        cfg.Logger,
+		MaxAttempts:   JobMaxAttempts,
+		Schema:        schema,
 	})
 }
 

@@ -11,8 +11,10 @@ var (
 	// ErrNoRows is the error of Scan when a query returned no row.
 	ErrNoRows = errors.New("no row")
 	// ErrUnavailable is in every error that says that the database cannot serve now:
-	// it is locked by another process, out of space, failing to read or write, or
-	// closed. Nothing was changed, and the same call may succeed later.
+	// it is locked by another process, out of space, failing to read or write, out of
+	// reach or closed. Nothing was changed, and the same call may succeed later. The one
+	// exception is a connection to PostgreSQL that broke while it committed: then nobody
+	// knows, so what is called again must be safe to call again.
 	ErrUnavailable = errors.New("database unavailable")
 	// ErrNested is the error of a transaction inside a transaction; see [DB.Write].
 	ErrNested = errors.New("nested transaction")
@@ -20,6 +22,8 @@ var (
 	ErrLocked = errors.New("lock is taken")
 
 	errUnique = errors.New("unique violation")
+	// errConflict is in errors after which the same transaction, run again, may succeed.
+	errConflict = errors.New("conflict with another transaction")
 )
 
 // IsUniqueViolation reports whether err says that a row with the same unique or

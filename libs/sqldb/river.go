@@ -28,6 +28,12 @@ func (b *sqliteBackend) riverClient(cfg *river.Config) (RiverClient, error) {
 	return river.NewClient(b.driver, cfg)
 }
 
+func (b *postgresBackend) riverClient(cfg *river.Config) (RiverClient, error) {
+	own := *cfg
+	own.Schema = b.schema
+	return river.NewClient(b.driver, &own)
+}
+
 // sqliteDriver is River's SQLite driver with one thing exchanged: how a runner learns
 // of a new job. River writes a row into a notification table and polls it twenty times
 // a second; here the commit itself wakes the runners of this process, at no cost.

@@ -48,7 +48,8 @@ type Rows interface {
 type Querier interface {
 	// Exec runs a statement and returns the number of rows it changed.
 	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
-	// Query runs a query that returns any number of rows.
+	// Query runs a query that returns any number of rows. They are read to their end or
+	// closed before the next statement of the transaction.
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
 	// QueryRow runs a query that returns at most one row; its error comes with Scan.
 	QueryRow(ctx context.Context, query string, args ...any) Row
@@ -90,12 +91,15 @@ type Tx interface {
 // Config says which database to open.
 type Config struct {
 	// URL is "sqlite:" and the path of a file, which is created if it is missing
-	// (its folder is not).
+	// (its folder is not), or a PostgreSQL URL ("postgres://user@host/database") with
+	// the usual parameters and these: schema names the schema that everything is in,
+	// pool_max_conns bounds the transactions open at a time (default 8).
 	URL string
-	// ReadConnections bounds the number of snapshots open at a time. Default 4.
+	// ReadConnections bounds the number of snapshots that are open on a SQLite database
+	// at a time. Default 4.
 	ReadConnections int
 	// BusyTimeout is how long to wait for another process that holds the database
-	// before giving up with [ErrUnavailable]. Default 5 s.
+	// (PostgreSQL: a lock in it) before giving up with [ErrUnavailable]. Default 5 s.
 	BusyTimeout time.Duration
 	// Logger receives what the job table's own machinery has to say while it
 	// migrates and inserts. Default: nothing is logged.
@@ -143,16 +147,20 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if !ok {
 		return nil, errors.New(`sqldb: the database URL has no scheme; write for example "sqlite:/var/lib/privacyops/audit.db"`)
 	}
-	switch Engine(scheme) {
-	case SQLite:
-		be, err := openSQLite(ctx, rest, cfg)
-		if err != nil {
-			return nil, err
-		}
-		return &DB{backend: be}, nil
+	var be backend
+	var err error
+	switch scheme {
+	case "sqlite":
+		be, err = openSQLite(ctx, rest, cfg)
+	case "postgres", "postgresql":
+		be, err = openPostgres(ctx, cfg)
 	default:
-		return nil, fmt.Errorf("sqldb: no engine for database URLs with scheme %q; this build has: %s", scheme, SQLite)
+		err = fmt.Errorf("sqldb: no engine for database URLs with scheme %q; there are: %s, %s", scheme, SQLite, Postgres)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return &DB{backend: be}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -171,25 +179,11 @@ func (c Config) withDefaults() Config {
 // Engine tells which engine the database runs on.
 func (db *DB) Engine() Engine { return db.backend.engine() }
 
-// Migrate brings the schema up to date: the goose migrations in the folder of
-// migrations that is named after the engine (sqlite, postgres), and the job table's
-// own. It may be called any number of times and by several processes at once: one
-// works, the others wait. A nil file system migrates only the job table.
-func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
-	if err := db.usable(); err != nil {
-		return err
-	}
-	unlock, err := db.backend.lock(ctx, "migrate", true)
-	if err != nil {
-		return fmt.Errorf("sqldb: wait for another process to finish migrating: %w", err)
-	}
-	defer unlock() //nolint:errcheck // the lock ends with its connection in any case
-	return db.backend.migrate(ctx, migrations)
-}
-
 // Lock takes the database's lock of that name, which keeps other processes (and other
 // DBs on the same database) out until unlock is called or the process ends. It does
 // not wait: if the lock is taken the error is [ErrLocked]. The name is a lower-case word.
+// With PostgreSQL the lock is a connection's and is lost with it, unnoticed: it keeps
+// work apart, what must not happen twice is fenced in the rows themselves.
 func (db *DB) Lock(ctx context.Context, name string) (unlock func() error, err error) {
 	if err := db.usable(); err != nil {
 		return nil, err
@@ -200,7 +194,8 @@ func (db *DB) Lock(ctx context.Context, name string) (unlock func() error, err e
 // Scrub removes what earlier versions of changed rows have left behind outside the
 // tables: with SQLite it copies the write-ahead log into the database and truncates
 // it. Call it after an erasure has committed. [ErrUnavailable] means that an open
-// snapshot still needs the log; call again later.
+// snapshot still needs the log; call again later. With PostgreSQL it does nothing: only
+// the server can, see the package comment.
 func (db *DB) Scrub(ctx context.Context) error {
 	if err := db.usable(); err != nil {
 		return err

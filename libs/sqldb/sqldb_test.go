@@ -16,13 +16,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // people is a migration with a table that has a constraint of every sort.
 var people = fstest.MapFS{
-	"sqlite/00001_people.sql": {Data: []byte(`-- +goose Up
+	"sqlite/00001_people.sql":   {Data: []byte(peopleTables)},
+	"postgres/00001_people.sql": {Data: []byte(peopleTables)},
+}
+
+const peopleTables = `-- +goose Up
 CREATE TABLE team (id TEXT PRIMARY KEY);
 CREATE TABLE person (
 	id BIGINT PRIMARY KEY,
@@ -32,18 +38,17 @@ CREATE TABLE person (
 );
 -- +goose Down
 DROP TABLE person;
-`)},
-}
+`
 
 // open opens and migrates a database of the test's own.
-func open(t *testing.T) *sqldb.DB {
+func open(t *testing.T, engine sqldb.Engine) *sqldb.DB {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "test.db"), people)
+	return openAt(t, enginetest.URL(t, engine), people)
 }
 
-func openAt(t *testing.T, path string, migrations fs.FS) *sqldb.DB {
+func openAt(t *testing.T, url string, migrations fs.FS) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: "sqlite:" + path, BusyTimeout: time.Second})
+	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: url, BusyTimeout: time.Second})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -118,7 +123,7 @@ func TestOpenRefusesAFileThatIsNoDatabase(t *testing.T) {
 func TestPathWithSpecialCharacters(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "år 100% & co.db")
-	openAt(t, path, people)
+	openAt(t, "sqlite:"+path, people)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
 	}
@@ -133,7 +138,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o664); err != nil {
 		t.Fatal(err)
 	}
-	openAt(t, path, people)
+	openAt(t, "sqlite:"+path, people)
 	files, err := filepath.Glob(path + "*")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("files %v, %v: want at least the database, its -wal and -shm", files, err)
@@ -151,7 +156,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 
 func TestConnectionsAreDurableAndStrict(t *testing.T) {
 	t.Parallel()
-	db := open(t)
+	db := open(t, sqldb.SQLite)
 	pragmas := map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1", "temp_store": "2",
 	}
@@ -181,114 +186,129 @@ func TestConnectionsAreDurableAndStrict(t *testing.T) {
 
 func TestMigrateIsRepeatableAndParallel(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var wg sync.WaitGroup
-	// Two handles on each of two files, every one migrated twice, all at once.
-	for _, name := range []string{"a.db", "a.db", "b.db", "b.db"} {
-		db, err := sqldb.Open(t.Context(), sqldb.Config{URL: "sqlite:" + filepath.Join(dir, name)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		wg.Go(func() {
-			for range 2 {
-				if err := db.Migrate(t.Context(), people); err != nil {
-					t.Errorf("Migrate %s: %v", name, err)
-				}
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		a, b := enginetest.URL(t, engine), enginetest.URL(t, engine)
+		var wg sync.WaitGroup
+		// Two handles on each of two databases, every one migrated twice, all at once.
+		for i, url := range []string{a, a, b, b} {
+			db, err := sqldb.Open(t.Context(), sqldb.Config{URL: url})
+			if err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
-	wg.Wait()
-	db := openAt(t, filepath.Join(dir, "a.db"), nil)
-	if n := count(t, db, `SELECT count(*) FROM goose_db_version WHERE version_id = 1`); n != 1 {
-		t.Errorf("migration 1 was applied %d times", n)
-	}
-	if n := count(t, db, countJobs); n != 0 {
-		t.Errorf("a new job table has %d jobs", n)
-	}
+			t.Cleanup(func() { db.Close() })
+			wg.Go(func() {
+				for range 2 {
+					if err := db.Migrate(t.Context(), people); err != nil {
+						t.Errorf("Migrate %d: %v", i, err)
+					}
+					if err := db.Ensure(t.Context(), `CREATE TABLE IF NOT EXISTS extra (id TEXT PRIMARY KEY)`); err != nil {
+						t.Errorf("Ensure %d: %v", i, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		db := openAt(t, a, nil)
+		if n := count(t, db, `SELECT count(*) FROM goose_db_version WHERE version_id = 1`); n != 1 {
+			t.Errorf("migration 1 was applied %d times", n)
+		}
+		if n := count(t, db, countJobs); n != 0 {
+			t.Errorf("a new job table has %d jobs", n)
+		}
+		if n := count(t, db, `SELECT count(*) FROM extra`); n != 0 {
+			t.Errorf("a new table has %d rows", n)
+		}
+	})
 }
 
 func TestMigrateNamesTheMigrationThatFailed(t *testing.T) {
 	t.Parallel()
-	db := open(t)
-	bad := fstest.MapFS{
-		"sqlite/00001_people.sql": people["sqlite/00001_people.sql"],
-		"sqlite/00007_bad.sql":    {Data: []byte("-- +goose Up\nALTER TABLE nobody ADD COLUMN x TEXT;\n")},
-	}
-	err := db.Migrate(t.Context(), bad)
-	if err == nil || !strings.Contains(err.Error(), "migration 7") || !strings.Contains(err.Error(), "nobody") {
-		t.Errorf("Migrate = %v, want the number and the reason", err)
-	}
-	if err := db.Migrate(t.Context(), fstest.MapFS{}); err == nil {
-		t.Error("Migrate accepted a file system without a folder for the engine")
-	}
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		db := open(t, engine)
+		bad := fstest.MapFS{
+			string(engine) + "/00001_people.sql": {Data: []byte(peopleTables)},
+			string(engine) + "/00007_bad.sql":    {Data: []byte("-- +goose Up\nALTER TABLE nobody ADD COLUMN x TEXT;\n")},
+		}
+		err := db.Migrate(t.Context(), bad)
+		if err == nil || !strings.Contains(err.Error(), "migration 7") || !strings.Contains(err.Error(), "nobody") {
+			t.Errorf("Migrate = %v, want the number and the reason", err)
+		}
+		if err := db.Migrate(t.Context(), fstest.MapFS{}); err == nil {
+			t.Error("Migrate accepted a file system without a folder for the engine")
+		}
+	})
 }
 
 func TestLockExcludesAndEnds(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	one, two := openAt(t, path, nil), openAt(t, path, nil)
-	unlock, err := one.Lock(t.Context(), "jobs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := two.Lock(t.Context(), "jobs"); !errors.Is(err, sqldb.ErrLocked) {
-		t.Errorf("second Lock = %v, want ErrLocked", err)
-	}
-	other, err := two.Lock(t.Context(), "other")
-	if err != nil {
-		t.Errorf("a lock of another name: %v", err)
-	} else if err := other(); err != nil {
-		t.Error(err)
-	}
-	if err := unlock(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := two.Lock(t.Context(), "jobs")
-	if err != nil {
-		t.Fatalf("Lock after unlock: %v", err)
-	}
-	if err := again(); err != nil {
-		t.Error(err)
-	}
-	if _, err := one.Lock(t.Context(), "../x"); err == nil || errors.Is(err, sqldb.ErrLocked) {
-		t.Errorf("Lock of a path = %v, want a refusal", err)
-	}
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		url := enginetest.URL(t, engine)
+		one, two := openAt(t, url, nil), openAt(t, url, nil)
+		unlock, err := one.Lock(t.Context(), "jobs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := two.Lock(t.Context(), "jobs"); !errors.Is(err, sqldb.ErrLocked) {
+			t.Errorf("second Lock = %v, want ErrLocked", err)
+		}
+		other, err := two.Lock(t.Context(), "other")
+		if err != nil {
+			t.Errorf("a lock of another name: %v", err)
+		} else if err := other(); err != nil {
+			t.Error(err)
+		}
+		if err := unlock(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := two.Lock(t.Context(), "jobs")
+		if err != nil {
+			t.Fatalf("Lock after unlock: %v", err)
+		}
+		if err := again(); err != nil {
+			t.Error(err)
+		}
+		if _, err := one.Lock(t.Context(), "../x"); err == nil || errors.Is(err, sqldb.ErrLocked) {
+			t.Errorf("Lock of a path = %v, want a refusal", err)
+		}
+	})
 }
 
 func TestCloseIsFinal(t *testing.T) {
 	t.Parallel()
-	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "test.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Ping(t.Context()); err != nil {
-		t.Errorf("Ping: %v", err)
-	}
-	for range 2 {
-		if err := db.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		db, err := sqldb.Open(t.Context(), sqldb.Config{URL: enginetest.URL(t, engine)})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	_, lockErr := db.Lock(t.Context(), "x")
-	for name, err := range map[string]error{
-		"Ping":    db.Ping(t.Context()),
-		"Migrate": db.Migrate(t.Context(), nil),
-		"Scrub":   db.Scrub(t.Context()),
-		"Lock":    lockErr,
-		"Write":   db.Write(t.Context(), func(context.Context, sqldb.Tx) error { return nil }),
-		"Read":    db.Read(t.Context(), func(context.Context, sqldb.Querier) error { return nil }),
-	} {
-		if !errors.Is(err, sqldb.ErrUnavailable) {
-			t.Errorf("%s after Close = %v, want ErrUnavailable", name, err)
+		if err := db.Ping(t.Context()); err != nil {
+			t.Errorf("Ping: %v", err)
 		}
-	}
+		for range 2 {
+			if err := db.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+		_, lockErr := db.Lock(t.Context(), "x")
+		for name, err := range map[string]error{
+			"Ping":    db.Ping(t.Context()),
+			"Ensure":  db.Ensure(t.Context(), `CREATE TABLE IF NOT EXISTS x (id TEXT)`),
+			"Migrate": db.Migrate(t.Context(), nil),
+			"Scrub":   db.Scrub(t.Context()),
+			"Lock":    lockErr,
+			"Write":   db.Write(t.Context(), func(context.Context, sqldb.Tx) error { return nil }),
+			"Read":    db.Read(t.Context(), func(context.Context, sqldb.Querier) error { return nil }),
+		} {
+			if !errors.Is(err, sqldb.ErrUnavailable) {
+				t.Errorf("%s after Close = %v, want ErrUnavailable", name, err)
+			}
+		}
+	})
 }
 
 func TestScrubLeavesNoTraceOfErasedText(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
-	db := openAt(t, path, people)
+	db := openAt(t, "sqlite:"+path, people)
 	const secret = "freja.holm@example.dk"
 	if err := exec(t, db, insertPerson, 1, secret); err != nil {
 		t.Fatal(err)
@@ -309,7 +329,7 @@ func TestScrubLeavesNoTraceOfErasedText(t *testing.T) {
 
 func TestScrubSaysWhenASnapshotPreventsIt(t *testing.T) {
 	t.Parallel()
-	db := open(t)
+	db := open(t, sqldb.SQLite)
 	err := db.Read(t.Context(), func(ctx context.Context, q sqldb.Querier) error {
 		var n int
 		if err := q.QueryRow(ctx, countPeople).Scan(&n); err != nil {

@@ -53,7 +53,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (*sqliteBackend, e
 		}
 	}
 	b.driver = newSQLiteDriver(b.writer)
-	if b.insert, err = newInsertClient(b.driver, cfg); err != nil {
+	if b.insert, err = newInsertClient(b.driver, cfg, ""); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
-	"regexp"
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/rivermigrate"
@@ -37,28 +36,20 @@ func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
 		return fmt.Errorf("sqldb: read the migrations in %s: %w", SQLite, err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return migrationFailure(ctx, err)
+		return migrationFailure(err, sqliteMigrationCause(ctx, err))
 	}
 	return nil
 }
 
-// migrationFailure keeps which migration failed. A migration has no arguments, but it
-// may copy rows, so SQLite's error is stripped as any other; what goose itself has to
-// say is about the files.
-func migrationFailure(ctx context.Context, err error) error {
-	cause := err
+// sqliteMigrationCause strips SQLite's error as any other: a migration has no arguments,
+// but it may copy rows. What goose itself has to say is about the files.
+func sqliteMigrationCause(ctx context.Context, err error) error {
 	var native *sqlite.Error
 	if errors.As(err, &native) {
-		cause = sqliteFailure(ctx, err)
+		return sqliteFailure(ctx, err)
 	}
-	var partial *goose.PartialError
-	if errors.As(err, &partial) && partial.Failed != nil && partial.Failed.Source != nil {
-		return fmt.Errorf("migration %d: %w", partial.Failed.Source.Version, cause)
-	}
-	return fmt.Errorf("migrate: %w", cause)
+	return err
 }
-
-var lockName = regexp.MustCompile(`^[a-z]{1,32}$`)
 
 // lock holds an exclusive transaction on an empty database beside the real one. That
 // is SQLite's own lock between processes: it works wherever the database does, needs

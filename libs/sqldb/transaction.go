@@ -2,14 +2,25 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
+// conflictPauses is how long to wait before a transaction that met another runs again.
+var conflictPauses = [...]time.Duration{10 * time.Millisecond, 40 * time.Millisecond, 160 * time.Millisecond}
+
 // Write runs fn in one write transaction and commits it. An error or a panic of fn
-// rolls everything back; the error is returned as it is. Write transactions of one
-// SQLite database run one after the other, so fn must be short and must not call
-// other services.
+// rolls everything back; the error is returned as it is.
+//
+// Write transactions of one SQLite database run one after the other, so fn must be
+// short and must not call other services. Those of PostgreSQL run side by side (READ
+// COMMITTED): fn locks the rows that it decides on, with FOR UPDATE where [Tx].Engine is
+// [Postgres]. Where two meet all the same and PostgreSQL ends one of them (a deadlock, a
+// serialization failure), everything of it is undone, its hooks are forgotten and fn runs
+// again, up to three times. So fn must be repeatable: what it leaves in variables outside
+// is overwritten by the next run, never added to.
 //
 // A Write or Read of the same database inside fn, recognised by the ctx that fn was
 // given, is refused with [ErrNested]: the first would wait for itself for ever, the
@@ -21,9 +32,30 @@ func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) err
 	if db.enclosing(ctx).writing() {
 		return fmt.Errorf("sqldb: Write inside Write: %w", ErrNested)
 	}
-	s, err := db.backend.begin(ctx)
+	tx, err := db.attempt(ctx, fn)
+	for _, pause := range conflictPauses {
+		if !errors.Is(err, errConflict) || !sleep(ctx, pause) {
+			break
+		}
+		tx, err = db.attempt(ctx, fn)
+	}
 	if err != nil {
 		return err
+	}
+	if tx.enqueued {
+		db.backend.wake()
+	}
+	for _, hook := range tx.hooks {
+		hook()
+	}
+	return nil
+}
+
+// attempt runs fn in a transaction and commits it.
+func (db *DB) attempt(ctx context.Context, fn func(ctx context.Context, tx Tx) error) (*transaction, error) {
+	s, err := db.backend.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
 	tx := &transaction{session: s, engine: db.Engine()}
 	mark := &enclosure{write: true}
@@ -32,19 +64,21 @@ func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx Tx) err
 	defer mark.ended.Store(true)
 
 	if err := fn(context.WithValue(ctx, enclosureKey{db}, mark), tx); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.commit(); err != nil {
-		return err
+	return tx, s.commit()
+}
+
+// sleep waits and reports whether ctx is still going on.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	mark.ended.Store(true)
-	if tx.enqueued {
-		db.backend.wake()
-	}
-	for _, hook := range tx.hooks {
-		hook()
-	}
-	return nil
 }
 
 // Read runs fn on one snapshot: every query in it sees the state of the database at
@@ -59,13 +93,16 @@ func (db *DB) Read(ctx context.Context, fn func(ctx context.Context, q Querier) 
 		return fmt.Errorf("sqldb: Read inside Write would not see what the transaction wrote, query the Tx: %w", ErrNested)
 	}
 	if outer.reading() {
+		if controller(ctx) != outer.controller {
+			return fmt.Errorf("sqldb: Read inside a Read for another controller: %w", ErrNested)
+		}
 		return fn(ctx, outer.snapshot)
 	}
 	s, err := db.backend.snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	mark := &enclosure{snapshot: s}
+	mark := &enclosure{snapshot: s, controller: controller(ctx)}
 	defer s.rollback()
 	defer mark.ended.Store(true)
 	return fn(context.WithValue(ctx, enclosureKey{db}, mark), s)
@@ -78,9 +115,10 @@ type enclosureKey struct{ db *DB }
 // enclosure marks the context given to a transaction's function. It outlives the
 // transaction in contexts that were kept, hence ended.
 type enclosure struct {
-	write    bool
-	snapshot session
-	ended    atomic.Bool
+	write      bool
+	snapshot   session
+	controller string // that the snapshot is for
+	ended      atomic.Bool
 }
 
 func (e *enclosure) writing() bool { return e != nil && e.write && !e.ended.Load() }

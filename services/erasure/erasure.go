@@ -139,6 +139,7 @@ func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 
 // Run works until ctx ends, and returns when what was under way is done or left in good order.
 func (s *Service) Run(ctx context.Context) error {
+	ctx = sqldb.WithAllControllers(ctx) // jobs narrow it to their own
 	if err := s.runner.Start(ctx); err != nil {
 		return fmt.Errorf("erasure: %w", err)
 	}
@@ -166,6 +167,7 @@ func (s *Service) advance(ctx context.Context, job jobs.Job) error {
 	if err := json.Unmarshal(job.Args, &args); err != nil {
 		return jobs.Cancel(err)
 	}
+	ctx = sqldb.WithController(ctx, args.Controller)
 	defer s.heartbeat(ctx, args)()
 	err := s.engine.Advance(ctx, domain.ControllerID(args.Controller), domain.ID(args.Erasure))
 	if errors.Is(err, sqldb.ErrNoRows) {

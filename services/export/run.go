@@ -10,6 +10,7 @@ import (
 
 	"github.com/privacyops/privacyops/libs/idempotency"
 	"github.com/privacyops/privacyops/libs/jobs"
+	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	domain "github.com/privacyops/privacyops/services/export/internal/export"
 	"github.com/privacyops/privacyops/services/export/internal/store"
@@ -29,6 +30,7 @@ const (
 //
 // With [Config.Exclusive] the error is [sqldb.ErrLocked] while another replica runs after all.
 func (s *Service) Run(ctx context.Context) (err error) {
+	ctx = sqldb.WithAllControllers(ctx) // jobs narrow it to their own
 	if s.cfg.Exclusive {
 		unlock, lerr := s.takeOver(ctx)
 		if lerr != nil {
@@ -123,6 +125,7 @@ func (s *Service) advance(ctx context.Context, job jobs.Job) error {
 	if err != nil {
 		return jobs.Cancel(err)
 	}
+	ctx = sqldb.WithController(ctx, string(ref.Controller))
 	for {
 		more, err := s.engine.Advance(ctx, ref)
 		if err != nil || !more {
@@ -137,6 +140,7 @@ func (s *Service) expire(ctx context.Context, job jobs.Job) error {
 	if err != nil {
 		return jobs.Cancel(err)
 	}
+	ctx = sqldb.WithController(ctx, string(ref.Controller))
 	return s.engine.Expire(ctx, ref)
 }
 

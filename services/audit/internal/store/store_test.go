@@ -2,22 +2,22 @@ package store
 
 import (
 	"context"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 	"github.com/privacyops/privacyops/services/audit/internal/store/storetest"
 )
 
-func openSQLite(t *testing.T) (*Store, *sqldb.DB) {
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func open(t *testing.T, engine sqldb.Engine) (*Store, *sqldb.DB) {
 	t.Helper()
-	db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "audit.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	db := enginetest.Open(t, enginetest.URL(t, engine), nil)
 	s, err := Open(context.Background(), db)
 	if err != nil {
 		t.Fatal(err)
@@ -25,18 +25,24 @@ func openSQLite(t *testing.T) (*Store, *sqldb.DB) {
 	return s, db
 }
 
-func TestConformanceSQLite(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) audit.Store {
-		s, _ := openSQLite(t)
-		return s
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		storetest.Run(t, func(t *testing.T) audit.Store {
+			s, _ := open(t, engine)
+			return s
+		})
 	})
 }
 
 // TestEntriesStay asks the database itself to change what was recorded, past every line of our own code.
 func TestEntriesStay(t *testing.T) {
 	t.Parallel()
-	s, db := openSQLite(t)
+	enginetest.Each(t, entriesStay)
+}
+
+func entriesStay(t *testing.T, engine sqldb.Engine) {
+	s, db := open(t, engine)
 	ctx := context.Background()
 	event := storetest.Event("school-a", 1)
 	if _, err := s.Accept(ctx, storetest.Base, []audit.Event{event}); err != nil {
@@ -64,7 +70,7 @@ func TestEntriesStay(t *testing.T) {
 // and never through the whole table.
 func TestSearchUsesIndexes(t *testing.T) {
 	t.Parallel()
-	_, db := openSQLite(t)
+	_, db := open(t, sqldb.SQLite)
 	for name, test := range map[string]struct {
 		query audit.Query
 		want  string

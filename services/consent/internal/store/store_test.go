@@ -2,33 +2,26 @@ package store
 
 import (
 	"context"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
 	"github.com/privacyops/privacyops/services/consent/internal/store/storetest"
 )
 
-func openSQLite(t *testing.T) *sqldb.DB {
-	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "consent.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), Migrations()); err != nil {
-		t.Fatal(err)
-	}
-	return db
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-func TestSQLite(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) (*sqldb.DB, consent.Store) {
-		t.Helper()
-		return openSQLite(t), Store{}
+	enginetest.Run(t, Migrations(), func(t *testing.T, open func(t *testing.T) *sqldb.DB) {
+		storetest.Run(t, func(t *testing.T) (*sqldb.DB, consent.Store) {
+			t.Helper()
+			return open(t), Store{}
+		})
 	})
 }
 
@@ -36,7 +29,8 @@ func TestSQLite(t *testing.T) {
 func TestStandingUsesIndexes(t *testing.T) {
 	t.Parallel()
 	var plan []string
-	err := openSQLite(t).Read(t.Context(), func(ctx context.Context, q sqldb.Querier) (err error) {
+	db := enginetest.Open(t, enginetest.URL(t, sqldb.SQLite), Migrations())
+	err := db.Read(t.Context(), func(ctx context.Context, q sqldb.Querier) (err error) {
 		plan, err = collect(ctx, q, func(r sqldb.Row) (detail string, err error) {
 			var id, parent, unused int64
 			err = r.Scan(&id, &parent, &unused, &detail)

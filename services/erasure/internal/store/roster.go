@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/outbox"
@@ -56,6 +58,9 @@ func (s *Store) recordImport(ctx context.Context, tx sqldb.Tx, i *rosters.Import
 	return err
 }
 
+// erasedBefore begins the warning of people who were erased.
+const erasedBefore = "ERASED_BEFORE: "
+
 // warnOfErased says how many people of an extract were erased before: the roster may not bring them back unseen.
 func (s *Store) warnOfErased(ctx context.Context, tx sqldb.Tx, i *rosters.Import, extract roster.Extract, key rosters.Key) error {
 	n := 0
@@ -68,15 +73,24 @@ func (s *Store) warnOfErased(ctx context.Context, tx sqldb.Tx, i *rosters.Import
 			return err
 		}
 	}
+	// The transaction may run again.
+	i.Warnings = slices.DeleteFunc(i.Warnings, func(w string) bool { return strings.HasPrefix(w, erasedBefore) })
 	if n > 0 {
-		i.Warnings = append(i.Warnings, fmt.Sprintf("ERASED_BEFORE: %d people in the extract were erased before.", n))
+		i.Warnings = append(i.Warnings, fmt.Sprintf("%s%d people in the extract were erased before.", erasedBefore, n))
 	}
 	return nil
 }
 
-// state reads what is known of an institution.
+// state reads what is known of an institution, and keeps it from changing until the transaction ends: what is decided is
+// decided on this.
 func (s *Store) state(ctx context.Context, tx sqldb.Tx, controller, institution string) (roster.State, error) {
 	st := roster.State{Members: map[roster.Pseudonym]roster.Member{}}
+	if tx.Engine() == sqldb.Postgres { // SQLite's writers are alone in any case; there may be no row yet to lock
+		_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "roster/"+controller+"/"+institution)
+		if err != nil {
+			return st, err
+		}
+	}
 	var exported int64
 	err := tx.QueryRow(ctx, `SELECT school_year, export_time FROM roster_institution WHERE controller = $1 AND institution = $2`,
 		controller, institution).Scan(&st.SchoolYear, &exported)
@@ -177,16 +191,16 @@ func (s *Store) sealExtract(name string, extract roster.Extract) (wrapped, seale
 // GetImport reads one import; sqldb.ErrNoRows where there is none.
 func (s *Store) GetImport(ctx context.Context, controller, id string) (i *rosters.Import, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		i, _, _, err = scanImport(ctx, q, controller, id)
+		i, _, _, err = scanImport(ctx, q, "", controller, id)
 		return err
 	})
 	return i, err
 }
 
-func scanImport(ctx context.Context, q sqldb.Querier, controller, id string) (i *rosters.Import, wrapped, sealed []byte, err error) {
+func scanImport(ctx context.Context, q sqldb.Querier, lock, controller, id string) (i *rosters.Import, wrapped, sealed []byte, err error) {
 	i = &rosters.Import{Controller: controller, ID: id}
 	var document string
-	err = q.QueryRow(ctx, `SELECT state, institution, document, wrapped_key, sealed_extract FROM roster WHERE controller = $1 AND id = $2`,
+	err = q.QueryRow(ctx, `SELECT state, institution, document, wrapped_key, sealed_extract FROM roster WHERE controller = $1 AND id = $2`+lock,
 		controller, id).Scan(&i.State, &i.Institution, &document, &wrapped, &sealed)
 	if err != nil {
 		return nil, nil, nil, err
@@ -201,7 +215,7 @@ func scanImport(ctx context.Context, q sqldb.Querier, controller, id string) (i 
 func (s *Store) SettleImport(ctx context.Context, set rosters.Settlement) (i *rosters.Import, err error) {
 	err = s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		var wrapped, sealed []byte
-		if i, wrapped, sealed, err = scanImport(ctx, tx, set.Controller, set.ID); err != nil {
+		if i, wrapped, sealed, err = scanImport(ctx, tx, forUpdate(tx), set.Controller, set.ID); err != nil {
 			return err
 		}
 		if i.State == set.State {

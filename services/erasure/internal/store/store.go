@@ -166,11 +166,16 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 
 // lock reads an erasure that the transaction is about to change.
 func (s *Store) lock(ctx context.Context, tx sqldb.Tx, c erasure.ControllerID, id erasure.ID) (*erasure.Erasure, error) {
-	query := `SELECT ` + columns + ` FROM erasure WHERE controller = $1 AND id = $2`
-	if tx.Engine() == sqldb.Postgres { // SQLite's writers are alone in any case
-		query += ` FOR UPDATE`
-	}
+	query := `SELECT ` + columns + ` FROM erasure WHERE controller = $1 AND id = $2` + forUpdate(tx)
 	return scan(tx.QueryRow(ctx, query, string(c), string(id)))
+}
+
+// forUpdate ends a query for a row that the transaction is about to change.
+func forUpdate(tx sqldb.Tx) string {
+	if tx.Engine() == sqldb.Postgres { // SQLite's writers are alone in any case
+		return ` FOR UPDATE`
+	}
+	return ""
 }
 
 // Take implements erasure.Store.
@@ -197,8 +202,9 @@ func (s *Store) Take(ctx context.Context, c erasure.ControllerID, id erasure.ID,
 
 // Save implements erasure.Store.
 func (s *Store) Save(ctx context.Context, change erasure.Change) error {
-	e := change.Erasure
+	e, revision := change.Erasure, change.Erasure.Revision
 	err := s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		e.Revision = revision // the transaction may run again
 		if err := s.update(ctx, tx, e, e.Fence, change); err != nil {
 			return err
 		}

@@ -1,36 +1,24 @@
 package store_test
 
 import (
-	"context"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	"github.com/privacyops/privacyops/services/export/internal/store"
 	"github.com/privacyops/privacyops/services/export/internal/store/storetest"
 )
 
-func TestSQLite(t *testing.T) {
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) *sqldb.DB {
-		t.Helper()
-		db, err := sqldb.Open(context.Background(), sqldb.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "export.db")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		if err := db.Migrate(context.Background(), store.Migrations()); err != nil {
-			t.Fatal(err)
-		}
-		return db
-	})
+	enginetest.Run(t, store.Migrations(), storetest.Run)
 }
 
 func TestMigrationsHaveTheSameNumbers(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	"github.com/privacyops/privacyops/services/participant/internal/datamap"
 	"github.com/privacyops/privacyops/services/participant/internal/participant"
-	"github.com/privacyops/privacyops/services/participant/internal/pgtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }

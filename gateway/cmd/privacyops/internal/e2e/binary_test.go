@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 )
 
 // built is the real program, made once.
@@ -36,7 +38,7 @@ func binary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := pgtest.Main(m)
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
 	}

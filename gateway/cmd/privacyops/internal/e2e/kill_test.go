@@ -40,6 +40,7 @@ var reached = map[erasurev1.Erasure_State][2]int{
 // TestKill kills the program at random moments of erasures. Each must be finished after the restart, exactly once.
 func TestKill(t *testing.T) {
 	t.Parallel()
+	embeddedOnly(t)
 	random := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", random)
 	r := rand.New(rand.NewPCG(random, 0))

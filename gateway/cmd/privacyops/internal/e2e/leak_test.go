@@ -30,6 +30,7 @@ const canary = "kanarie.7319@skole.example Ærøskøbing Ångstrøm"
 
 func TestNoPersonIsInWhatTheSuiteLeavesBehind(t *testing.T) {
 	t.Parallel()
+	embeddedOnly(t)
 	o := newObserved(t)
 	pupil, sibling := sample.Pupil(), sample.Sibling()
 	values := append(append(pupil.Values(), sibling.Values()...), pupil.GuardianEmail, canary, "kanarie.7319", "Ærøskøbing")
@@ -242,6 +243,7 @@ func (leaking) ForceFlush(context.Context) error { return nil }
 // TestLeakIsFound shows that the search would find a canary in spans, log lines, jobs and files.
 func TestLeakIsFound(t *testing.T) {
 	t.Parallel()
+	embeddedOnly(t)
 	o := newObserved(t, leaking{})
 	o.as("platform").get(school, nil)
 	_, err := io.WriteString(o.log, `{"msg":"`+escaped(canary)+`"}`+"\n")

@@ -32,8 +32,10 @@ func TestRealInput(t *testing.T) {
 	python(t, filepath.Join(fixtures, "lms", "make_lms.py"), "--subjects", "100", "--sqlite", database)
 	dataMap := filepath.Join(root, "services", "participant", "testdata", "moodle.yaml")
 	const controller = "/v1/controllers/skole"
-	s, err := suite.Start(t.Context(), suite.Options{DataDir: dir, Systems: []participant.SystemConfig{{Name: "moodle", DataMap: dataMap,
-		Database: "sqlite:" + database, Controllers: []string{"skole"}}}})
+	o := suite.Options{DataDir: dir, Systems: []participant.SystemConfig{{Name: "moodle", DataMap: dataMap,
+		Database: "sqlite:" + database, Controllers: []string{"skole"}}}}
+	place(t, &o)
+	s, err := suite.Start(t.Context(), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Stop()) })
 	w := &world{Suite: s, t: t, dir: dir, database: database}

@@ -27,7 +27,7 @@ type observed struct {
 func newObserved(t *testing.T, processors ...sdktrace.SpanProcessor) *observed {
 	t.Helper()
 	o := &observed{spans: tracetest.NewSpanRecorder(), log: &logLines{}, metrics: map[string]http.Handler{}}
-	handlers := make(chan func(), 6)
+	handlers := make(chan func(), 64) // one for each service and replica
 	o.world = newWorld(t, func(s *setting) {
 		s.suite.LogLevel, s.suite.LogTo = "debug", o.log
 		s.suite.Spans = append(slices.Clone(processors), o.spans)
@@ -35,7 +35,7 @@ func newObserved(t *testing.T, processors ...sdktrace.SpanProcessor) *observed {
 			handlers <- func() { o.metrics[service] = tel.Metrics }
 		}
 	})
-	for range 6 {
+	for len(handlers) > 0 { // all have started
 		(<-handlers)()
 	}
 	return o

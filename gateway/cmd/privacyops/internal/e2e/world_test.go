@@ -64,6 +64,7 @@ func newWorld(t *testing.T, change ...func(*setting)) *world {
 	w.database = database
 	s := setting{suite: suite.Options{DataDir: w.dir, Systems: []participant.SystemConfig{system}},
 		seed: seed.Options{Approvals: 1}}
+	place(t, &s.suite)
 	for _, f := range change {
 		f(&s)
 	}

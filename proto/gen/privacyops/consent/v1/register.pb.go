@@ -1781,9 +1781,9 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\vListSystems\x12).privacyops.consent.v1.ListSystemsRequest\x1a*.privacyops.consent.v1.ListSystemsResponse\"K\xaa\xbc\x18\x1d\n" +
 	"\x04\x05\x03\x01\x04\"\x06parent*\vsystem.list0\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=controllers/*}/systems\x12\xb9\x01\n" +
 	"\fUpdateSystem\x12*.privacyops.consent.v1.UpdateSystemRequest\x1a\x1d.privacyops.consent.v1.System\"^\xaa\xbc\x18!\n" +
-	"\x01\x05\"\vsystem.name*\rsystem.update0\a\x82\xd3\xe4\x93\x023:\x06system2)/v1/{system.name=controllers/*/systems/*}2\x82\x01\n" +
-	"\x0eRegisterReader\x12p\n" +
-	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"\x15\xaa\xbc\x18\x11\x12\x06export\x12\aerasureB\xd6\x06\x92A\xe6\x04\x12\xc0\x03\n" +
+	"\x01\x05\"\vsystem.name*\rsystem.update0\a\x82\xd3\xe4\x93\x023:\x06system2)/v1/{system.name=controllers/*/systems/*}2\x8a\x01\n" +
+	"\x0eRegisterReader\x12x\n" +
+	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"\x1d\xaa\xbc\x18\x19\x12\x06export\x12\aerasure\"\x06parentB\xd6\x06\x92A\xe6\x04\x12\xc0\x03\n" +
 	"\n" +
 	"privacyops\x12\xad\x03What an e-learning vendor and its schools need to keep their data-protection promises, and to prove it. Subjects are named in request bodies, never in URLs. Creating calls take an `Idempotency-Key` header or a `requestId` (UUID). Errors are `{code, message, details}` with a `google.rpc.ErrorInfo` whose `reason` is stable; a foreign or absent resource is the same 404. Every answer carries `X-Request-Id`, which is the trace id.2\x02v12\x10application/json:\x10application/jsonZo\n" +
 	"m\n" +

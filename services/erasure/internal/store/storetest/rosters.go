@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,6 +104,37 @@ func rostersApplied(f *Fixture) {
 	if n := len(f.Events()); n != 5 {
 		f.T.Errorf("%d events for 5 extracts", n)
 	}
+}
+
+// rostersTogether: each extract is compared with what the one before it left, so everybody arrives once.
+func rostersTogether(f *Fixture) {
+	imports := make([]*rosters.Import, 6)
+	var wg sync.WaitGroup
+	for n := range imports {
+		i := &rosters.Import{Controller: "north", ID: f.newID(), SHA256: strings.Repeat("a", 64), CreateTime: f.Clock.Now()}
+		imports[n] = i
+		wg.Go(func() {
+			x := Extract(0, "a", "b", "c", "d")
+			event := calling(context.Background(), "north", "roster.import")
+			err := f.DB.Write(event, func(ctx context.Context, tx sqldb.Tx) error {
+				return f.Store.InsertImport(ctx, tx, i, x, f.key("north"), func(previous roster.State) roster.Outcome {
+					return roster.Diff(previous, x, roster.Options{Now: f.Clock.Now(), Key: f.key("north")})
+				})
+			})
+			if err != nil {
+				f.T.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	arrived := 0
+	for _, i := range imports {
+		arrived += i.Arrived
+	}
+	if arrived != 4 {
+		f.T.Errorf("of 4 people %d arrived", arrived)
+	}
+	f.wantMembers(4, 0)
 }
 
 // held takes in an extract that lacks most people.

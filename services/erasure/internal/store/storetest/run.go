@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing" //nolint:depguard // a conformance kit: it is run by the tests of each engine
 	"time"
 
@@ -28,7 +29,7 @@ type Fixture struct {
 	Store   *store.Store
 	Clock   *clock.Fake
 	Keyring *keyring.Keyring
-	ids     int
+	ids     atomic.Int64
 }
 
 // Open migrates an empty database and makes a store on it.
@@ -74,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		"a held roster is overtaken":     heldOvertaken,
 		"what cannot be confirmed":       notConfirmable,
 		"rosters and the erased":         rosterOfErased,
+		"rosters at the same time":       rostersTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,8 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 }
 
 func (f *Fixture) newID() string {
-	f.ids++
-	return fmt.Sprintf("0197a000-0000-7000-8000-%012d", f.ids)
+	return fmt.Sprintf("0197a000-0000-7000-8000-%012d", f.ids.Add(1))
 }
 
 // Erasure makes an erasure that waits for its plan.
