@@ -76,6 +76,7 @@ func TestJobSurvivesTheDeathOfItsProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = victim.Wait() // says that it was killed
+		awaitUnlocked(t, db)
 		if line != "working\n" {
 			t.Fatalf("the process said %q, %v", line, readErr)
 		}
@@ -88,6 +89,24 @@ func TestJobSurvivesTheDeathOfItsProcess(t *testing.T) {
 			t.Errorf("attempt %d with %s", job.Attempt, job.Args)
 		}
 	})
+}
+
+// awaitUnlocked waits until the database has noticed that the holder of the runner's lock is dead: a server does so when it looks
+// at the connection, a moment after the process has ended.
+func awaitUnlocked(t *testing.T, db *sqldb.DB) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		unlock, err := db.Lock(t.Context(), "jobs")
+		if err == nil {
+			if err := unlock(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !errors.Is(err, sqldb.ErrLocked) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestExclusiveRunnerTakesOverAtOnce(t *testing.T) {
