@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -46,12 +47,12 @@ func (s *Service) verify(ctx context.Context) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		log.ErrorContext(ctx, "the log could not be verified", "reason", err.Error())
+		log.ErrorContext(ctx, "the log could not be verified", "error_kind", fmt.Sprintf("%T", err))
 	case report.Finding != nil:
 		log.ErrorContext(ctx, "the log and its index contradict each other", "index", report.Finding.Index, "reason", report.Finding.Problem)
 	}
 	if err := s.outbox.RecordAlone(ctx, verification(report, err)); err != nil {
-		log.ErrorContext(ctx, "a verification left no audit event", "reason", err.Error())
+		log.ErrorContext(ctx, "a verification left no audit event", "error_kind", fmt.Sprintf("%T", err))
 	}
 }
 

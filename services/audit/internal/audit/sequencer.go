@@ -74,7 +74,7 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			s.opts.Logger.ErrorContext(ctx, "the log and its index contradict each other; sequencing has stopped", "reason", err.Error())
 			return err
 		case err != nil:
-			s.opts.Logger.ErrorContext(ctx, "sequencing failed; trying again", "reason", err.Error(), "interval_ms", s.opts.Backoff.Milliseconds())
+			s.opts.Logger.ErrorContext(ctx, "sequencing failed; trying again", "error_kind", fmt.Sprintf("%T", err), "interval_ms", s.opts.Backoff.Milliseconds())
 			s.pause(ctx, s.opts.Backoff, nil)
 		case n == 0:
 			s.pause(ctx, s.opts.Poll, s.wake)
