@@ -39,6 +39,7 @@ type Config struct {
 type Outbox struct {
 	cfg  Config
 	wake chan struct{}
+	held held
 }
 
 // New opens the outbox of a service, and makes its table where there is none yet.
@@ -46,10 +47,18 @@ func New(ctx context.Context, cfg Config) (*Outbox, error) {
 	if cfg.Service == "" || cfg.DB == nil || cfg.Clock == nil || cfg.NewID == nil {
 		return nil, errors.New("outbox: service, database, clock and ids are all required: without audit there is no service")
 	}
-	if err := cfg.DB.Ensure(ctx, schema); err != nil {
-		return nil, fmt.Errorf("outbox: make table: %w", err)
+	if err := Migrate(ctx, cfg.DB); err != nil {
+		return nil, err
 	}
 	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1)}, nil
+}
+
+// Migrate makes the outbox's table where there is none yet. New does so too; where the table is there, no right to make it is needed.
+func Migrate(ctx context.Context, db *sqldb.DB) error {
+	if err := db.Ensure(ctx, schema); err != nil {
+		return fmt.Errorf("outbox: make table: %w", err)
+	}
+	return nil
 }
 
 // Record writes an event in the caller's transaction and returns its id. When it fails, the transaction must fail too. It fails

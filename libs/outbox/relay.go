@@ -69,6 +69,9 @@ func (o *Outbox) sleep(ctx context.Context, d time.Duration, wakeable bool) {
 }
 
 func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient) (int, error) {
+	if err := o.settle(ctx); err != nil {
+		return 0, err
+	}
 	events, err := o.oldest(ctx)
 	if err != nil || len(events) == 0 {
 		return 0, err

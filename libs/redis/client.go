@@ -57,6 +57,9 @@ func (c *Client) Ready(ctx context.Context) error { return plain(c.db.Ping(ctx).
 
 // Close closes the connections, once. What runs on the client ([SharedRevisions.Run]) is to be ended before.
 func (c *Client) Close() error {
+	if c == nil {
+		return nil
+	}
 	close(c.closed)
 	return c.db.Close()
 }

@@ -271,8 +271,8 @@ func TestTelemetry(t *testing.T) {
 	cfg.Telemetry = tel
 	client := open(t, cfg)
 	ctx := t.Context()
-	server.Do(t, "SET", redis.KeyOf("canary", "events"), "not a stream")
-	if err := redis.NewSharedEvents(client).Append(ctx, "canary", event(1, "consent.withdrawn")); err == nil {
+	server.Do(t, "SET", redis.KeyOf("canary", "events", "consent"), "not a stream")
+	if err := redis.NewSharedEvents(client, "consent").Append(ctx, "canary", event(1, "consent.withdrawn")); err == nil {
 		t.Error("a value that is no stream was appended to")
 	}
 	db := &database{}

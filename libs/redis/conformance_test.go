@@ -286,7 +286,7 @@ func (r reader) take(group, consumer string, limit int, sequences []int64, gaps 
 func TestEvents(t *testing.T) {
 	implementations[redis.Events](t,
 		func() redis.Events { return redis.NewLocalEvents(clock.System()) },
-		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c) },
+		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c, "consent") },
 		func(t *testing.T, events redis.Events) {
 			r := reader{events, t, redistest.Controller(t)}
 			r.read(0, 10, nil, redis.Gap{}) // an empty stream proves nothing
@@ -307,7 +307,7 @@ func TestEvents(t *testing.T) {
 func TestEventGroups(t *testing.T) {
 	implementations[redis.Events](t,
 		func() redis.Events { return redis.NewLocalEvents(clock.System()) },
-		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c) },
+		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c, "consent") },
 		func(t *testing.T, events redis.Events) {
 			ctx := t.Context()
 			r := reader{events, t, redistest.Controller(t)}
@@ -349,7 +349,7 @@ func TestEventGroups(t *testing.T) {
 func TestEventFields(t *testing.T) {
 	implementations[redis.Events](t,
 		func() redis.Events { return redis.NewLocalEvents(clock.System()) },
-		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c) },
+		func(c *redis.Client) redis.Events { return redis.NewSharedEvents(c, "consent") },
 		func(t *testing.T, events redis.Events) {
 			for what, change := range map[string]func(*redis.Event){
 				"field":     func(e *redis.Event) { e.Fields["email"] = "sub_1" },

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,10 +27,10 @@ type Field string
 // The fields. There is none for text, a name or an address.
 const (
 	FieldResource    Field = "resource"    // the resource that changed, by its resource name
-	FieldSubject     Field = "subject"     // the pseudonym of the data subject (keyring.Subject)
+	FieldSubject     Field = "subject"     // the pseudonyms of the data subject (keyring.Subject), with commas between
 	FieldActivity    Field = "activity"    // the id of a processing activity
 	FieldSystem      Field = "system"      // the id of a system
-	FieldConsent     Field = "consent"     // the id of a consent
+	FieldConsent     Field = "consent"     // the ids of consents, with commas between
 	FieldExport      Field = "export"      // the id of an export
 	FieldErasure     Field = "erasure"     // the id of an erasure
 	FieldCertificate Field = "certificate" // the id of an erasure certificate
@@ -41,9 +43,9 @@ var (
 		FieldResource: true, FieldSubject: true, FieldActivity: true, FieldSystem: true, FieldConsent: true, FieldExport: true,
 		FieldErasure: true, FieldCertificate: true, FieldState: true, FieldRevision: true,
 	}
-	kindPattern  = regexp.MustCompile(`^[a-z]{2,32}\.[a-z_]{2,32}$`)
-	valuePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./-]{0,255}$`) // no @, no space, no letter beyond ASCII
-	namePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	kindPattern = regexp.MustCompile(`^[a-z]{2,32}\.[a-z_]{2,32}$`)
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./-]{0,255}$`) // no @, no space, no letter beyond ASCII
+	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 	errEvent = errors.New("redis: an event has a kind such as consent.withdrawn, a time, listed fields with ids and pseudonyms, " +
 		"and a sequence above its predecessor's")
@@ -69,12 +71,16 @@ func (e Event) valid() error {
 		return errEvent
 	}
 	for f, v := range e.Fields {
-		if !fields[f] || !valuePattern.MatchString(v) {
+		ids := strings.Split(v, ",")
+		if !fields[f] || len(ids) > maxIDs || slices.ContainsFunc(ids, func(id string) bool { return !idPattern.MatchString(id) }) {
 			return errEvent
 		}
 	}
 	return nil
 }
+
+// maxIDs bounds the ids that a field lists.
+const maxIDs = 200
 
 // Gap says that events after a sequence, up to and including another, are not in the stream: trimmed, lost with a FLUSHALL, or never
 // published. They are in the database. Through 0: nobody knows up to where.

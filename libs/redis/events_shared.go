@@ -92,11 +92,23 @@ return {ARGV[1], KEYS[1]}
 `)
 )
 
-// SharedEvents is [Events] of several replicas, as one stream of Redis for each controller.
-type SharedEvents struct{ client *Client }
+// SharedEvents is [Events] of several replicas, as one stream of Redis for each controller. The stream's key is
+//
+//	v1:{<controller>}:events:<hex SHA-256 of controller and stream, each after its length as 8 bytes, big-endian>
+type SharedEvents struct {
+	client *Client
+	stream string
+}
 
-// NewSharedEvents makes one.
-func NewSharedEvents(client *Client) *SharedEvents { return &SharedEvents{client: client} }
+// NewSharedEvents makes one. The stream is named after the service whose database numbers the events, such as "consent": two
+// services number theirs apart.
+func NewSharedEvents(client *Client, stream string) *SharedEvents {
+	return &SharedEvents{client: client, stream: stream}
+}
+
+func (s *SharedEvents) key(controller Controller) string {
+	return keyOf(controller, kindEvents, s.stream)
+}
 
 // The names of what an entry holds besides fields. An entry repeats its key.
 const (
@@ -111,7 +123,7 @@ func (s *SharedEvents) Append(ctx context.Context, controller Controller, e Even
 	if err := e.valid(); err != nil {
 		return err
 	}
-	key := keyOf(controller, kindEvents)
+	key := s.key(controller)
 	args := []any{
 		e.Sequence, StreamLength, StreamAge.Milliseconds(),
 		entryKey, key, entryPrevious, e.Previous, entryKind, e.Kind, entryTime, e.Time.UnixMicro(),
@@ -126,7 +138,7 @@ func (s *SharedEvents) Append(ctx context.Context, controller Controller, e Even
 // Read fulfils [Events].
 func (s *SharedEvents) Read(ctx context.Context, controller Controller, after int64, limit int) (Page, error) {
 	limit = pageLimit(limit)
-	key := keyOf(controller, kindEvents)
+	key := s.key(controller)
 	reply, err := s.client.call(ctx, readScript, key, max(after, 0), limit)
 	if err != nil {
 		return Page{}, err
@@ -143,7 +155,7 @@ func (s *SharedEvents) Join(ctx context.Context, controller Controller, group st
 	if !namePattern.MatchString(group) || after < 0 {
 		return errNames
 	}
-	_, err := s.client.call(ctx, joinScript, keyOf(controller, kindEvents), group, after, StreamAge.Milliseconds())
+	_, err := s.client.call(ctx, joinScript, s.key(controller), group, after, StreamAge.Milliseconds())
 	return err
 }
 
@@ -153,7 +165,7 @@ func (s *SharedEvents) Take(ctx context.Context, controller Controller, group, c
 		return Page{}, errNames
 	}
 	limit = pageLimit(limit)
-	key := keyOf(controller, kindEvents)
+	key := s.key(controller)
 	reply, err := s.client.call(ctx, takeScript, key, group, consumer, limit, Redelivery.Milliseconds())
 	if err != nil {
 		return Page{}, err
@@ -190,7 +202,7 @@ func (s *SharedEvents) Acknowledge(ctx context.Context, controller Controller, g
 		for _, sequence := range part {
 			args = append(args, strconv.FormatInt(sequence, 10)+"-0")
 		}
-		if _, err := s.client.call(ctx, acknowledgeScript, keyOf(controller, kindEvents), args...); err != nil {
+		if _, err := s.client.call(ctx, acknowledgeScript, s.key(controller), args...); err != nil {
 			return err
 		}
 	}
@@ -199,7 +211,7 @@ func (s *SharedEvents) Acknowledge(ctx context.Context, controller Controller, g
 
 // Leave fulfils [Events].
 func (s *SharedEvents) Leave(ctx context.Context, controller Controller, group string) error {
-	_, err := s.client.call(ctx, leaveScript, keyOf(controller, kindEvents), group)
+	_, err := s.client.call(ctx, leaveScript, s.key(controller), group)
 	return err
 }
 

@@ -79,7 +79,7 @@ func TestAway(t *testing.T) {
 	if _, ok := replies.Get(ctx, request); ok {
 		t.Error("without Redis there is a reply")
 	}
-	events := redis.NewSharedEvents(client)
+	events := redis.NewSharedEvents(client, "consent")
 	if err := events.Append(ctx, "a", event(1, "consent.withdrawn")); !errors.Is(err, redis.ErrAway) {
 		t.Errorf("append: %v", err)
 	}
@@ -123,7 +123,7 @@ func TestLateReplies(t *testing.T) {
 	}
 	// The same key: only the nonce tells an older reply from the one that was asked for.
 	crooked = open(t, cfg)
-	told, asked := reader{redis.NewSharedEvents(straight), t, "a"}, redis.NewSharedEvents(crooked)
+	told, asked := reader{redis.NewSharedEvents(straight, "consent"), t, "a"}, redis.NewSharedEvents(crooked, "consent")
 	refused := 0
 	for i := range int64(20) {
 		told.append(i + 1)
@@ -159,11 +159,11 @@ func TestMisplaced(t *testing.T) {
 	if raw, _ := server.Do(t, "GET", redis.KeyOf("a", "reply", "", "1")).(string); len(raw) < 28 {
 		t.Errorf("a sealed reply has %d bytes", len(raw))
 	}
-	events := redis.NewSharedEvents(client)
+	events := redis.NewSharedEvents(client, "consent")
 	if err := events.Append(ctx, "a", event(1, "consent.withdrawn")); err != nil {
 		t.Fatal(err)
 	}
-	server.Do(t, "COPY", redis.KeyOf("a", "events"), redis.KeyOf("b", "events"))
+	server.Do(t, "COPY", redis.KeyOf("a", "events", "consent"), redis.KeyOf("b", "events", "consent"))
 	if _, err := events.Read(ctx, "b", 0, 1); !errors.Is(err, redis.ErrReply) {
 		t.Errorf("another controller's events: %v", err)
 	}
@@ -173,8 +173,8 @@ func TestMisplaced(t *testing.T) {
 func TestEventsLost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	r := reader{redis.NewSharedEvents(open(t, server.Config())), t, "a"}
-	key := redis.KeyOf("a", "events")
+	r := reader{redis.NewSharedEvents(open(t, server.Config()), "consent"), t, "a"}
+	key := redis.KeyOf("a", "events", "consent")
 	join := func() {
 		t.Helper()
 		if err := r.Join(t.Context(), "a", "lms", 0); err != nil {
@@ -223,7 +223,7 @@ func TestCluster(t *testing.T) {
 		if _, _, err := revisions.Prove(ctx, controller); err != nil {
 			t.Error(err)
 		}
-		r := reader{redis.NewSharedEvents(client), t, controller}
+		r := reader{redis.NewSharedEvents(client, "consent"), t, controller}
 		r.append(1)
 		r.read(0, 2, []int64{1})
 	}

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"net"
 
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 )
 
 // Command is the service as a process of its own: its settings, as flags or in the environment.
 type Command struct {
 	server.Settings
-	Database  string `help:"URL of the database, for example sqlite:/var/lib/privacyops/consent.db." env:"PRIVACYOPS_CONSENT_DATABASE" required:""`
-	AuditAddr string `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+	Redis     redis.Settings `embed:""`
+	Database  string         `help:"URL of the database, for example sqlite:/var/lib/privacyops/consent.db." env:"PRIVACYOPS_CONSENT_DATABASE" required:""`
+	Memory    int64          `help:"Bound of what is remembered of people for fast answers, in MiB." env:"PRIVACYOPS_CONSENT_MEMORY" default:"256"`
+	AuditAddr string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
 }
 
 // Run serves until ctx ends.
@@ -29,12 +32,18 @@ func (c *Command) Run(ctx context.Context) error {
 }
 
 // Serve serves on a listener until ctx ends.
-func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
+func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
 	audit, err := p.Dial(server.Peer{Service: "audit", Address: c.AuditAddr})
 	if err != nil {
 		return err
 	}
-	s, err := New(ctx, Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, Audit: audit})
+	shared, err := c.Redis.Open(redis.TLSFiles{Authority: p.TLS.Authority, Certificate: p.TLS.Certificate, Key: p.TLS.Key}, p.Telemetry)
+	if err != nil {
+		return errors.Join(err, audit.Close())
+	}
+	defer func() { err = errors.Join(err, shared.Close()) }()
+	s, err := New(ctx, Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, Audit: audit,
+		Redis: shared, MemorySize: c.Memory << 20})
 	if err != nil {
 		return errors.Join(err, audit.Close())
 	}

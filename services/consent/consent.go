@@ -18,9 +18,11 @@ import (
 	"github.com/privacyops/privacyops/libs/idempotency"
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	"github.com/privacyops/privacyops/services/consent/internal/memory"
 	"github.com/privacyops/privacyops/services/consent/internal/recorder"
 	"github.com/privacyops/privacyops/services/consent/internal/rpc"
 	"github.com/privacyops/privacyops/services/consent/internal/store"
@@ -36,7 +38,7 @@ const (
 	flushTime = 5 * time.Second
 )
 
-// Config is what the service is made of. Every field is required but Exclusive.
+// Config is what the service is made of. Every field is required but the last three.
 type Config struct {
 	// Database is a sqldb URL, for example "sqlite:/var/lib/privacyops/consent.db".
 	Database string
@@ -53,6 +55,10 @@ type Config struct {
 	// Exclusive says that no other replica works on this database. The service keeps no work of its own, so it makes no
 	// difference here.
 	Exclusive bool
+	// Redis is what replicas share; nil: this is the only replica, or each finds out for itself.
+	Redis *redis.Client
+	// MemorySize bounds what is remembered of people, in bytes; 0: memory.DefaultSize.
+	MemorySize int64
 }
 
 func (c Config) check() error {
@@ -68,6 +74,10 @@ type Service struct {
 	db      *sqldb.DB
 	outbox  *outbox.Outbox
 	replies *idempotency.Replies
+
+	revisions redis.Revisions
+	memory    *memory.Memory
+	events    *redis.Publisher // nil without Redis
 }
 
 // New opens the database, brings it up to date, and makes the service on it.
@@ -87,21 +97,32 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 }
 
 func (s *Service) prepare(ctx context.Context) (err error) {
-	if err := s.db.Migrate(ctx, store.Migrations()); err != nil {
-		return fmt.Errorf("consent: migrate: %w", err)
+	if err := migrate(ctx, s.db); err != nil {
+		return err
 	}
 	s.outbox, err = outbox.New(ctx, outbox.Config{Service: Name, DB: s.db, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
 	if err != nil {
 		return err
 	}
 	s.replies, err = idempotency.New(ctx, s.db, s.cfg.Keyring, s.cfg.Clock)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Redis != nil {
+		s.revisions = redis.NewSharedRevisions(s.cfg.Redis, s.newestRevision, s.cfg.Clock)
+		s.events = redis.NewPublisher(redis.NewSharedEvents(s.cfg.Redis, Name))
+	} else {
+		s.revisions = redis.NewLocalRevisions(s.newestRevision, s.cfg.Clock)
+	}
+	s.memory, err = memory.New(memory.Config{DB: s.db, Store: store.Store{}, Revisions: s.revisions, Clock: s.cfg.Clock, Size: s.cfg.MemorySize})
 	return err
 }
 
 // Register puts the services Register, RegisterReader, LegalBasis, Consents and Erased on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	err := rpc.Register(r, rpc.Parts{
-		DB: s.db, Store: store.Store{}, Outbox: s.outbox, Recorder: recorder.New(s.db, s.outbox), Replies: s.replies,
+		DB: s.db, Store: store.Store{}, Outbox: s.outbox, Recorder: recorder.New(s.db, s.outbox), Memory: s.memory,
+		Announce: s.announce, Replies: s.replies,
 		Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID,
 	})
 	if err != nil {
@@ -115,13 +136,17 @@ func (s *Service) Outbox() *outbox.Outbox { return s.outbox }
 // Ready asks the store for an answer.
 func (s *Service) Ready(ctx context.Context) error { return s.db.Ping(ctx) }
 
-// Run hands audit events to auditd and forgets old answers to repeated requests, until ctx ends. What auditd has not taken
+// Run hands audit events to auditd, keeps proofs of freshness young and forgets what is too old, until ctx ends. What auditd has not taken
 // by then stays in the database for the next start.
 func (s *Service) Run(ctx context.Context) error {
 	client := auditv1.NewAuditIngestClient(s.cfg.Audit)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
 	wg.Go(func() { s.sweep(ctx) })
+	wg.Go(func() { _ = s.revisions.Run(ctx) }) // its error is always nil
+	if s.events != nil {
+		wg.Go(func() { _ = s.events.Run(ctx) })
+	}
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
@@ -135,8 +160,8 @@ func (s *Service) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := s.replies.Forget(ctx, idempotency.Keep); err != nil && ctx.Err() == nil {
-			s.cfg.Telemetry.Log.WarnContext(ctx, "old answers were not forgotten", "error_kind", fmt.Sprintf("%T", err))
+		if err := errors.Join(s.replies.Forget(ctx, idempotency.Keep), s.forgetChanges(ctx)); err != nil && ctx.Err() == nil {
+			s.cfg.Telemetry.Log.WarnContext(ctx, "what is too old was not forgotten", "error_kind", fmt.Sprintf("%T", err))
 		}
 		select {
 		case <-ctx.Done():

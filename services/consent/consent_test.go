@@ -84,7 +84,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func install(t *testing.T) *installation {
+func install(t *testing.T, change ...func(*consent.Config)) *installation {
 	t.Helper()
 	dir := t.TempDir()
 	in := &installation{t: t, audit: &auditd{}, certs: map[string]*grpc.ClientConn{}}
@@ -99,8 +99,12 @@ func install(t *testing.T) *installation {
 	verifier, err := access.NewVerifier(access.VerifierConfig{Issuer: access.DevelopmentIssuer, Audience: access.DevelopmentAudience,
 		Keys: public, Keyring: keys, Clock: clock.System()})
 	check(t, err)
-	svc, err := consent.New(t.Context(), consent.Config{Database: "sqlite:" + filepath.Join(dir, "consent.db"), Keyring: keys, Clock: clock.System(),
-		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Telemetry: tel, Audit: in.serveAudit()})
+	cfg := consent.Config{Database: "sqlite:" + filepath.Join(dir, "consent.db"), Keyring: keys, Clock: clock.System(),
+		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Telemetry: tel, Audit: in.serveAudit()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	svc, err := consent.New(t.Context(), cfg)
 	check(t, err)
 	authority, err := server.NewAuthority(dir, time.Now())
 	check(t, err)

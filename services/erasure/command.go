@@ -7,12 +7,14 @@ import (
 
 	"github.com/privacyops/privacyops/libs/certificate"
 	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 )
 
 // Command is the service as a process of its own: its settings, as flags or in the environment.
 type Command struct {
 	server.Settings
+	Redis          redis.Settings    `embed:""`
 	Database       string            `help:"URL of the database, for example sqlite:/var/lib/privacyops/erasure.db." env:"PRIVACYOPS_ERASURE_DATABASE" required:""`
 	AuditAddr      string            `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
 	ConsentAddr    string            `help:"Address of the consent service." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS" required:""`
@@ -58,7 +60,12 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	if err != nil {
 		return err
 	}
-	cfg := Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry,
+	shared, err := c.Redis.Open(redis.TLSFiles{Authority: p.TLS.Authority, Certificate: p.TLS.Certificate, Key: p.TLS.Key}, p.Telemetry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shared.Close()) }()
+	cfg := Config{Database: c.Database, Redis: shared, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry,
 		Audit: audit, Consent: consent, Participants: participants, Signer: signer, Exclusive: c.Exclusive}
 	if configure != nil {
 		configure(&cfg)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,7 @@ import (
 	"github.com/privacyops/privacyops/libs/jobs"
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
@@ -51,6 +53,8 @@ type Config struct {
 	Signer *certificate.Signer
 	// Exclusive says that no other replica works on the database: work that a crash has left is taken up at once.
 	Exclusive bool
+	// Redis carries the events that platforms follow; nil: none are.
+	Redis *redis.Client
 	// Backoff is the pause after the n-th attempt in a row that left something undone; default a second, growing to an hour.
 	Backoff func(attempt int) time.Duration
 }
@@ -64,6 +68,7 @@ type Service struct {
 	replies *idempotency.Replies
 	engine  *domain.Engine
 	runner  *jobs.Runner
+	events  *redis.Publisher // nil without Redis
 }
 
 const (
@@ -96,7 +101,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 }
 
 func (s *Service) assemble(ctx context.Context) (err error) {
-	if err = s.db.Migrate(ctx, store.Migrations()); err != nil {
+	if err = migrate(ctx, s.db); err != nil {
 		return err
 	}
 	s.outbox, err = outbox.New(ctx, outbox.Config{Service: "erasure", DB: s.db, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
@@ -107,6 +112,10 @@ func (s *Service) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.store = store.New(s.db, s.outbox, s.cfg.Keyring, s.cfg.Clock)
+	if s.cfg.Redis != nil {
+		s.events = redis.NewPublisher(redis.NewSharedEvents(s.cfg.Redis, "erasure"))
+		s.store.Follow(func(m domain.Move) { s.events.Publish(redis.Controller(m.Controller), eventOf(m)) })
+	}
 	consent := clients.NewConsent(s.cfg.Consent)
 	s.engine = &domain.Engine{Store: s.store, Registers: consent, Participants: clients.Participants(s.cfg.Participants),
 		Proofs: clients.NewAudit(s.cfg.Audit), Erased: consent, Pseudonyms: s.cfg.Keyring, Signer: signer{s.cfg.Signer},
@@ -114,6 +123,12 @@ func (s *Service) assemble(ctx context.Context) (err error) {
 	s.runner, err = jobs.NewRunner(s.db, jobs.Config{Handlers: map[string]jobs.Handler{store.JobAdvance: s.advance},
 		Timeout: jobTimeout, Exclusive: s.cfg.Exclusive, Logger: s.cfg.Telemetry.Log, Tracer: s.cfg.Telemetry.Tracer})
 	return err
+}
+
+// eventOf is a move as platforms read it from the stream: `erasure.completed` and the like.
+func eventOf(m domain.Move) redis.Event {
+	return redis.Event{Sequence: m.Sequence, Previous: m.Sequence - 1, Kind: "erasure." + strings.ToLower(string(m.State)), Time: m.Time,
+		Fields: map[redis.Field]string{redis.FieldErasure: string(m.ID), redis.FieldSubject: m.SubjectRef, redis.FieldState: string(m.State)}}
 }
 
 // signer makes certificates with the service's key.
@@ -150,6 +165,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.outbox.Relay(relay, auditv1.NewAuditIngestClient(s.cfg.Audit), s.cfg.Telemetry.Log)
 		return nil
 	})
+	if s.events != nil {
+		g.Go(func() error { return s.events.Run(relay) })
+	}
 	g.Go(func() error { s.sweep(ctx); return nil })
 	g.Go(func() error {
 		defer stopRelay()

@@ -10,10 +10,12 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/services/consent"
 )
 
 func main() {
+	redis.Silence()
 	var c consent.Command
 	kong.Parse(&c, kong.Name("consentd"), kong.Description("The consent service of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -26,10 +26,21 @@ type Snapshot struct {
 	Restricted bool
 	// Objected: the person has objected to the activity, and the objection is open or upheld (art. 21).
 	Objected bool
-	// Consent that counts, as [Consents.Standing] finds it; nil where there is none.
+	// Consent that counts, as [StandingOf] finds it; nil where there is none.
 	Consent *Consent
 	// Stale: the asker has seen a newer state than this one.
 	Stale bool
+}
+
+// SnapshotOf puts together what is known of one question: the activity, nil where it is unknown, and the persons behind each of
+// the pseudonyms that were asked about, who are taken as one.
+func SnapshotOf(activity *Activity, people []Person, now time.Time) Snapshot {
+	s := Snapshot{Activity: activity, Now: now}
+	s.Erased = slices.ContainsFunc(people, func(p Person) bool { return p.Erased })
+	if activity != nil && activity.Basis == BasisConsent {
+		s.Consent = StandingOf(people, activity.ID)
+	}
+	return s
 }
 
 // Reason says why, by its name in the contract.

@@ -17,6 +17,8 @@ type Store interface {
 	Systems
 	Consents
 	ErasedSubjects
+	Changes
+	People
 }
 
 // Revisions number the changes of each controller.
@@ -69,9 +71,6 @@ type Consents interface {
 	AddConsent(ctx context.Context, tx sqldb.Tx, c Consent) error
 	// Consent reads one.
 	Consent(ctx context.Context, q sqldb.Querier, controller ControllerID, id ConsentID) (Consent, error)
-	// Standing finds the consent that counts for an activity, among those given under any of the refs: sufficient ones
-	// before others, and of these the one with the latest act. Nil where there is none.
-	Standing(ctx context.Context, q sqldb.Querier, controller ControllerID, activity ActivityID, refs []SubjectRef) (*Consent, error)
 	// ConsentsTo reads every consent to an activity that was given under any of the refs, newest first.
 	ConsentsTo(ctx context.Context, q sqldb.Querier, controller ControllerID, activity ActivityID, refs []SubjectRef) ([]Consent, error)
 	// ConsentsOf reads at most limit consents given under any of the refs before a revision (0: no bound), newest first.

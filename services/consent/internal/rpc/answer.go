@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -13,93 +14,85 @@ import (
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	typepb "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
+	"github.com/privacyops/privacyops/services/consent/internal/memory"
 )
 
 // question is a question about a person.
 type question struct {
 	consent.Question
 	refs []consent.SubjectRef
-	// seen is the revision that the answer must not be older than; 0 where none was named.
-	seen consent.Revision
+	memory.Freshness
 }
 
 // answered is a decision with what it was decided on.
 type answered struct {
 	question
 	consent.Decision
-	id  string
-	at  time.Time
+	id string
+	at time.Time
+	// rev is what was known when it was decided; 0 where that could not be told.
 	rev consent.Revision
 }
 
-// question reads a request. Every check reads the newest state, so that a request for full consistency asks for nothing more.
+// question reads a request.
 func (s *basisServer) question(controller consent.ControllerID, req *pb.CheckLegalBasisRequest) (q question, err error) {
 	if token := req.GetConsistency().GetToken(); token != "" {
-		if q.seen, err = s.tokens.Read(controller, token); err != nil {
+		if q.Seen, err = s.tokens.Read(controller, token); err != nil {
 			return q, err
 		}
 	}
+	q.Full = req.GetConsistency().GetFull()
 	q.Question = consent.Question{Activity: consent.ActivityID(req.GetActivity()), Recipient: req.GetRecipient(),
 		DataCategories: req.GetDataCategories(), Location: req.GetLocation()}
 	q.refs = s.refs(controller, req.GetSubject(), req.GetSubjects())
 	return q, nil
 }
 
-// answer decides questions on one snapshot and records the decisions, all or none, before it gives them.
+// answer decides questions on one state and records the decisions, all or none, before it gives them. While the database does
+// not answer, nothing can be shown to hold and everything is denied; such a refusal is recorded as soon as the database is back.
 func (s *basisServer) answer(ctx context.Context, controller consent.ControllerID, questions []question) ([]*pb.Decision, error) {
 	outbox.About(ctx, controllerName(controller))
-	decided, err := read(ctx, s.handlers, func(ctx context.Context, q sqldb.Querier) ([]answered, error) {
-		return s.decide(ctx, q, controller, questions)
-	})
+	decided, err := s.decide(ctx, controller, questions)
+	if err == nil {
+		err = s.Recorder.Record(ctx, decisionEvents(controller, decided)...)
+	}
+	if errors.Is(err, memory.ErrUnproven) || errors.Is(err, sqldb.ErrUnavailable) {
+		decided = s.refuse(questions)
+		err = s.Outbox.Later(ctx, decisionEvents(controller, decided)...)
+	}
 	if err != nil {
-		return nil, err
-	}
-	events := make([]outbox.Event, len(decided))
-	for i, d := range decided {
-		events[i] = decisionEvent(controller, d)
-	}
-	if err := s.Recorder.Record(ctx, events...); err != nil {
 		return nil, err
 	}
 	return messages(decided, func(d answered) *pb.Decision { return s.decisionMessage(controller, d) }), nil
 }
 
-// decide reads what each question needs from one snapshot, and decides.
-func (s *basisServer) decide(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, questions []question) ([]answered, error) {
-	rev, err := s.Store.Revision(ctx, q, controller)
+// decide decides all questions on one state, which is as fresh as the most demanding of them asks for.
+func (s *basisServer) decide(ctx context.Context, controller consent.ControllerID, questions []question) ([]answered, error) {
+	asked, demand := make([]memory.Asked, len(questions)), memory.Freshness{}
+	for i, q := range questions {
+		asked[i] = memory.Asked{Activity: q.Activity, Subjects: q.refs}
+		demand.Seen, demand.Full = max(demand.Seen, q.Seen), demand.Full || q.Full
+	}
+	known, rev, err := s.Memory.Snapshot(ctx, controller, asked, demand)
 	if err != nil {
 		return nil, err
 	}
-	activities := map[consent.ActivityID]*consent.Activity{}
-	now := s.now()
-	out := make([]answered, len(questions))
-	for i, question := range questions {
-		snapshot, err := s.snapshot(ctx, q, controller, question, activities)
-		if err != nil {
-			return nil, err
-		}
-		snapshot.Now, snapshot.Stale = now, question.seen > rev
-		out[i] = answered{question, consent.Decide(question.Question, snapshot), s.NewID(), now, rev}
+	now, out := s.now(), make([]answered, len(questions))
+	for i, q := range questions {
+		snapshot := consent.SnapshotOf(known[i].Activity, known[i].People, now)
+		snapshot.Stale = q.Seen > rev
+		out[i] = answered{q, consent.Decide(q.Question, snapshot), s.NewID(), now, rev}
 	}
 	return out, nil
 }
 
-// snapshot reads what is known of one question. Activities is what was read for the questions before it.
-func (s *basisServer) snapshot(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, question question, activities map[consent.ActivityID]*consent.Activity) (snap consent.Snapshot, err error) {
-	known := false
-	if snap.Activity, known = activities[question.Activity]; !known {
-		if snap.Activity, err = s.activity(ctx, q, controller, question.Activity); err != nil {
-			return snap, err
-		}
-		activities[question.Activity] = snap.Activity
+// refuse answers questions of which nothing can be known.
+func (s *basisServer) refuse(questions []question) []answered {
+	now, out := s.now(), make([]answered, len(questions))
+	for i, q := range questions {
+		out[i] = answered{q, consent.Decision{Reason: consent.FreshnessUnprovable}, s.NewID(), now, 0}
 	}
-	if snap.Erased, err = s.Store.Erased(ctx, q, controller, question.refs); err != nil {
-		return snap, err
-	}
-	if snap.Activity != nil && snap.Activity.Basis == consent.BasisConsent {
-		snap.Consent, err = s.Store.Standing(ctx, q, controller, question.Activity, question.refs)
-	}
-	return snap, err
+	return out
 }
 
 // activity reads an activity, nil where the controller has none with that id.
@@ -112,6 +105,14 @@ func (h *handlers) activity(ctx context.Context, q sqldb.Querier, controller con
 		return nil, nil
 	}
 	return nil, err
+}
+
+func decisionEvents(controller consent.ControllerID, decided []answered) []outbox.Event {
+	events := make([]outbox.Event, len(decided))
+	for i, d := range decided {
+		events[i] = decisionEvent(controller, d)
+	}
+	return events
 }
 
 func decisionEvent(controller consent.ControllerID, d answered) outbox.Event {
@@ -133,7 +134,10 @@ func (s *basisServer) decisionMessage(controller consent.ControllerID, d answere
 	m := &pb.Decision{
 		Decision: outcome(d.Decision), Reason: pb.Decision_Reason(pb.Decision_Reason_value[string(d.Reason)]), LegalBasis: basisMessage(d.Basis),
 		Activity: string(d.Activity), ActivityVersion: d.Version, DecisionId: d.id, DecidedAt: timestamppb.New(d.at),
-		ConsistencyToken: s.tokens.Make(controller, d.rev), Explanation: &typepb.LocalizedText{Da: text.DA, En: text.EN},
+		Explanation: &typepb.LocalizedText{Da: text.DA, En: text.EN},
+	}
+	if d.rev > 0 {
+		m.ConsistencyToken = s.tokens.Make(controller, d.rev)
 	}
 	if d.Consent != "" {
 		m.Consent = consentName(controller, d.Consent)

@@ -17,7 +17,7 @@ func (s *registerServer) ArchiveActivity(ctx context.Context, req *pb.ArchiveAct
 		return nil, err
 	}
 	outbox.About(ctx, activityName(controller, id))
-	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, _ consent.Revision) (*pb.Activity, error) {
+	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.Activity, error) {
 		a, err := s.Store.Activity(ctx, tx, controller, id)
 		switch {
 		case err != nil:
@@ -30,6 +30,6 @@ func (s *registerServer) ArchiveActivity(ctx context.Context, req *pb.ArchiveAct
 		}
 		a.Archived = true
 		a.Version++
-		return s.addVersion(ctx, tx, a)
+		return s.addVersion(ctx, tx, a, rev)
 	})
 }

@@ -30,21 +30,23 @@ func (s *registerServer) CreateActivity(ctx context.Context, req *pb.CreateActiv
 	outbox.About(ctx, name)
 	once := idempotency.Request{Controller: string(controller), Method: pb.Register_CreateActivity_FullMethodName, ID: req.GetRequestId(), Body: req}
 	return idempotency.Once(ctx, s.Replies, once, &pb.Activity{}, func(ctx context.Context, tx sqldb.Tx) (*pb.Activity, error) {
-		if _, err := s.Store.Advance(ctx, tx, controller); err != nil {
+		rev, err := s.Store.Advance(ctx, tx, controller)
+		if err != nil {
 			return nil, err
 		}
 		a.CreateTime = s.now()
-		return s.addVersion(ctx, tx, a)
+		return s.addVersion(ctx, tx, a, rev)
 	})
 }
 
 // addVersion makes a the newest version of its activity, as an instruction of the caller, with its event.
-func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, a consent.Activity) (*pb.Activity, error) {
+func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, a consent.Activity, rev consent.Revision) (*pb.Activity, error) {
 	a.Author, a.UpdateTime = consent.ActorRef(access.CallerFrom(ctx).Ref), s.now()
 	if err := s.Store.AddActivityVersion(ctx, tx, a); err != nil {
 		return nil, err
 	}
 	detail := versionDetail(a.Version)
 	detail["legal_basis"] = string(a.Basis)
-	return activityMessage(a), s.record(ctx, tx, outbox.Event{Resource: activityName(a.Controller, a.ID), Detail: detail})
+	change := consent.Change{Controller: a.Controller, Revision: rev, Kind: consent.OfActivity, Activity: a.ID}
+	return activityMessage(a), s.record(ctx, tx, change, outbox.Event{Resource: activityName(a.Controller, a.ID), Detail: detail})
 }

@@ -29,6 +29,7 @@ func (s *registerServer) CreateController(ctx context.Context, req *pb.CreateCon
 		if err := s.Store.CreateController(ctx, tx, c); err != nil {
 			return nil, err
 		}
-		return controllerMessage(c), s.record(ctx, tx, outbox.Event{Resource: controllerName(id), Detail: versionDetail(c.Version)})
+		change := consent.Change{Controller: id, Revision: 1, Kind: consent.OfController} // a new controller is at revision 1
+		return controllerMessage(c), s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(c.Version)})
 	})
 }

@@ -25,7 +25,8 @@ func (s *registerServer) CreateSystem(ctx context.Context, req *pb.CreateSystemR
 	outbox.About(ctx, name)
 	once := idempotency.Request{Controller: string(controller), Method: pb.Register_CreateSystem_FullMethodName, ID: req.GetRequestId(), Body: req}
 	return idempotency.Once(ctx, s.Replies, once, &pb.System{}, func(ctx context.Context, tx sqldb.Tx) (*pb.System, error) {
-		if _, err := s.Store.Advance(ctx, tx, controller); err != nil {
+		rev, err := s.Store.Advance(ctx, tx, controller)
+		if err != nil {
 			return nil, err
 		}
 		system.CreateTime = s.now()
@@ -33,6 +34,7 @@ func (s *registerServer) CreateSystem(ctx context.Context, req *pb.CreateSystemR
 		if err := s.Store.CreateSystem(ctx, tx, system); err != nil {
 			return nil, err
 		}
-		return systemMessage(system), s.record(ctx, tx, outbox.Event{Resource: name, Detail: versionDetail(system.Version)})
+		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.OfSystem, System: system.ID}
+		return systemMessage(system), s.record(ctx, tx, change, outbox.Event{Resource: name, Detail: versionDetail(system.Version)})
 	})
 }

@@ -56,7 +56,9 @@ func (s *consentsServer) give(ctx context.Context, tx sqldb.Tx, controller conse
 	if !given.Sufficient {
 		detail["insufficient"] = string(consent.GuardianConsentRequired)
 	}
-	return s.consentMessage(given), s.record(ctx, tx, outbox.Event{Resource: consentName(controller, given.ID), SubjectRefs: texts(given.Subjects), Detail: detail})
+	change := consent.Change{Controller: controller, Revision: rev, Kind: consent.Agreement, Activity: activity,
+		Consents: []consent.ConsentID{given.ID}, Subjects: given.Subjects}
+	return s.consentMessage(given), s.record(ctx, tx, change, outbox.Event{Resource: consentName(controller, given.ID), SubjectRefs: texts(given.Subjects), Detail: detail})
 }
 
 // giving reads a request.

@@ -30,11 +30,12 @@ func (s *erasedServer) RecordErasure(ctx context.Context, req *pb.RecordErasureR
 	if erasure.Time, err = moment("erase_time", req.GetEraseTime()); err != nil {
 		return nil, err
 	}
-	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, _ consent.Revision) (*emptypb.Empty, error) {
+	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*emptypb.Empty, error) {
 		if err := s.Store.AddErased(ctx, tx, erasure); err != nil {
 			return nil, err
 		}
+		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.ErasureNoted, Subjects: erasure.Subjects}
 		// The method rule names no controller field, so the event names the controller itself.
-		return &emptypb.Empty{}, s.record(ctx, tx, outbox.Event{Controller: string(controller), Resource: erasure.Resource, SubjectRefs: texts(erasure.Subjects)})
+		return &emptypb.Empty{}, s.record(ctx, tx, change, outbox.Event{Controller: string(controller), Resource: erasure.Resource, SubjectRefs: texts(erasure.Subjects)})
 	})
 }

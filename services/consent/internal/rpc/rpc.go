@@ -18,6 +18,7 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
+	"github.com/privacyops/privacyops/services/consent/internal/memory"
 )
 
 // Database runs transactions; *sqldb.DB does.
@@ -31,12 +32,20 @@ type Recorder interface {
 	Record(ctx context.Context, events ...outbox.Event) error
 }
 
+// Memory knows what answers are made of; *memory.Memory does.
+type Memory interface {
+	Snapshot(ctx context.Context, controller consent.ControllerID, asked []memory.Asked, f memory.Freshness) ([]memory.Known, consent.Revision, error)
+}
+
 // Parts are what the handlers work with. Every field is required.
 type Parts struct {
 	DB       Database
 	Store    consent.Store
 	Outbox   *outbox.Outbox
 	Recorder Recorder
+	Memory   Memory
+	// Announce tells others of a change that was committed. It must not take long: the call's answer waits for it.
+	Announce func(ctx context.Context, c consent.Change)
 	Replies  *idempotency.Replies
 	Keyring  *keyring.Keyring
 	Clock    clock.Clock
@@ -85,7 +94,7 @@ var (
 
 // Register puts the service's gRPC services on a server.
 func Register(r grpc.ServiceRegistrar, p Parts) error {
-	if p.DB == nil || p.Store == nil || p.Outbox == nil || p.Recorder == nil || p.Replies == nil || p.Keyring == nil ||
+	if p.DB == nil || p.Store == nil || p.Outbox == nil || p.Recorder == nil || p.Memory == nil || p.Announce == nil || p.Replies == nil || p.Keyring == nil ||
 		p.Clock == nil || p.NewID == nil {
 		return errors.New("rpc: every part is required")
 	}
@@ -101,11 +110,17 @@ func Register(r grpc.ServiceRegistrar, p Parts) error {
 // now is the time as exactly as it is stored, so that an answer and what is read later are the same.
 func (h *handlers) now() time.Time { return h.Clock.Now().UTC().Truncate(time.Microsecond) }
 
-// record writes the event of the running call beside its change.
-func (h *handlers) record(ctx context.Context, tx sqldb.Tx, e outbox.Event) error {
+// record writes the change of the running call, and its event. Once they are committed, and before the call is answered, the
+// change is announced.
+func (h *handlers) record(ctx context.Context, tx sqldb.Tx, c consent.Change, e outbox.Event) (err error) {
+	c.Time = h.now()
+	if c.Previous, err = h.Store.AddChange(ctx, tx, c); err != nil {
+		return err
+	}
 	if _, err := h.Outbox.Record(ctx, tx, e); err != nil {
 		return fmt.Errorf("rpc: record: %w", err)
 	}
+	tx.AfterCommit(func() { h.Announce(ctx, c) })
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +22,14 @@ import (
 	"github.com/privacyops/privacyops/libs/idempotency"
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	typepb "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
+	"github.com/privacyops/privacyops/services/consent/internal/consent"
+	"github.com/privacyops/privacyops/services/consent/internal/memory"
 	"github.com/privacyops/privacyops/services/consent/internal/recorder"
 	"github.com/privacyops/privacyops/services/consent/internal/rpc"
 	"github.com/privacyops/privacyops/services/consent/internal/store" //nolint:depguard // handlers are tested on the store they ship with
@@ -36,15 +40,40 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 123456789, time.UTC)
 // suite is the service behind a real gRPC connection in memory, with what the guard of package server does for handlers:
 // the call's event, the caller, validation, statuses. Authorisation is tested with the guard itself, a room above.
 type suite struct {
-	t        testing.TB
-	db       *sqldb.DB
-	clock    *clock.Fake
-	keyring  *keyring.Keyring
-	Register pb.RegisterClient
-	Reader   pb.RegisterReaderClient
-	Basis    pb.LegalBasisClient
-	Consents pb.ConsentsClient
-	Erased   pb.ErasedClient
+	t       testing.TB
+	db      *sqldb.DB
+	clock   *clock.Fake
+	keyring *keyring.Keyring
+	// revisions are what a single replica knows, and announced what it was told.
+	revisions *redis.LocalRevisions
+	announced []consent.Change
+	outbox    *outbox.Outbox
+	away      atomic.Bool // the database does not answer
+	Register  pb.RegisterClient
+	Reader    pb.RegisterReaderClient
+	Basis     pb.LegalBasisClient
+	Consents  pb.ConsentsClient
+	Erased    pb.ErasedClient
+}
+
+// unsteady is a database that can be taken away.
+type unsteady struct {
+	*sqldb.DB
+	away *atomic.Bool
+}
+
+func (u unsteady) Read(ctx context.Context, fn func(ctx context.Context, q sqldb.Querier) error) error {
+	if u.away.Load() {
+		return sqldb.ErrUnavailable
+	}
+	return u.DB.Read(ctx, fn)
+}
+
+func (u unsteady) Write(ctx context.Context, fn func(ctx context.Context, tx sqldb.Tx) error) error {
+	if u.away.Load() {
+		return sqldb.ErrUnavailable
+	}
+	return u.DB.Write(ctx, fn)
 }
 
 func newSuite(t testing.TB) *suite {
@@ -62,6 +91,7 @@ func newSuite(t testing.TB) *suite {
 	if err := s.db.Migrate(ctx, store.Migrations()); err != nil {
 		t.Fatal(err)
 	}
+	db := unsteady{s.db, &s.away}
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	box, err := outbox.New(ctx, outbox.Config{Service: "consent", DB: s.db, Clock: s.clock, NewID: newID})
 	if err != nil {
@@ -71,7 +101,24 @@ func newSuite(t testing.TB) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.serve(rpc.Parts{DB: s.db, Store: store.Store{}, Outbox: box, Recorder: recorder.New(s.db, box), Replies: replies,
+	s.revisions = redis.NewLocalRevisions(func(ctx context.Context, id redis.Controller) (rev int64, err error) {
+		err = db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
+			newest, err := store.Store{}.Revision(ctx, q, consent.ControllerID(id))
+			rev = int64(newest)
+			return err
+		})
+		return rev, err
+	}, s.clock)
+	known, err := memory.New(memory.Config{DB: db, Store: store.Store{}, Revisions: s.revisions, Clock: s.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announce := func(ctx context.Context, c consent.Change) {
+		s.announced = append(s.announced, c)
+		_ = s.revisions.Publish(ctx, redis.Controller(c.Controller), int64(c.Revision))
+	}
+	s.outbox = box
+	s.serve(rpc.Parts{DB: db, Store: store.Store{}, Outbox: box, Recorder: recorder.New(db, box), Memory: known, Announce: announce, Replies: replies,
 		Keyring: s.keyring, Clock: s.clock, NewID: newID})
 	return s
 }

@@ -17,7 +17,7 @@ func (s *registerServer) UpdateActivity(ctx context.Context, req *pb.UpdateActiv
 		return nil, err
 	}
 	outbox.About(ctx, activityName(controller, id))
-	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, _ consent.Revision) (*pb.Activity, error) {
+	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.Activity, error) {
 		present, err := s.Store.Activity(ctx, tx, controller, id)
 		if err != nil {
 			return nil, err
@@ -26,7 +26,7 @@ func (s *registerServer) UpdateActivity(ctx context.Context, req *pb.UpdateActiv
 		if err != nil {
 			return nil, err
 		}
-		return s.addVersion(ctx, tx, next)
+		return s.addVersion(ctx, tx, next, rev)
 	})
 }
 

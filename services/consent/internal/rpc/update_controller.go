@@ -17,7 +17,7 @@ func (s *registerServer) UpdateController(ctx context.Context, req *pb.UpdateCon
 		return nil, err
 	}
 	outbox.About(ctx, controllerName(id))
-	return write(ctx, s.handlers, id, func(ctx context.Context, tx sqldb.Tx, _ consent.Revision) (*pb.Controller, error) {
+	return write(ctx, s.handlers, id, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.Controller, error) {
 		present, err := s.Store.Controller(ctx, tx, id)
 		if err != nil {
 			return nil, err
@@ -30,7 +30,8 @@ func (s *registerServer) UpdateController(ctx context.Context, req *pb.UpdateCon
 		if err := s.Store.UpdateController(ctx, tx, next); err != nil {
 			return nil, err
 		}
-		return controllerMessage(next), s.record(ctx, tx, outbox.Event{Resource: controllerName(id), Detail: versionDetail(next.Version)})
+		change := consent.Change{Controller: id, Revision: rev, Kind: consent.OfController}
+		return controllerMessage(next), s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(next.Version)})
 	})
 }
 

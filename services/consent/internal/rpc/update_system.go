@@ -16,7 +16,7 @@ func (s *registerServer) UpdateSystem(ctx context.Context, req *pb.UpdateSystemR
 		return nil, err
 	}
 	outbox.About(ctx, systemName(controller, id))
-	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, _ consent.Revision) (*pb.System, error) {
+	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.System, error) {
 		present, err := s.Store.System(ctx, tx, controller, id)
 		if err != nil {
 			return nil, err
@@ -29,7 +29,8 @@ func (s *registerServer) UpdateSystem(ctx context.Context, req *pb.UpdateSystemR
 		if err := s.Store.UpdateSystem(ctx, tx, next); err != nil {
 			return nil, err
 		}
-		return systemMessage(next), s.record(ctx, tx, outbox.Event{Resource: systemName(controller, id), Detail: versionDetail(next.Version)})
+		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.OfSystem, System: id}
+		return systemMessage(next), s.record(ctx, tx, change, outbox.Event{Resource: systemName(controller, id), Detail: versionDetail(next.Version)})
 	})
 }
 

@@ -55,7 +55,11 @@ func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.
 	}
 	answer := latest(named)
 	detail := map[string]string{"activity": string(answer.Activity), "withdrawn": strconv.Itoa(len(ending))}
-	return s.consentMessage(answer), s.record(ctx, tx, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed, Detail: detail})
+	change := consent.Change{Controller: answer.Controller, Revision: rev, Kind: consent.Withdrawal, Activity: answer.Activity,
+		Consents: ending, Subjects: subjectsOf(slices.DeleteFunc(slices.Concat(named, linked), func(c consent.Consent) bool {
+			return !slices.Contains(ending, c.ID)
+		}))}
+	return s.consentMessage(answer), s.record(ctx, tx, change, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed, Detail: detail})
 }
 
 // subjectsOf lists the pseudonyms of consents, each once.

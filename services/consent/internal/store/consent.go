@@ -44,24 +44,6 @@ func (Store) Consent(ctx context.Context, q sqldb.Querier, controller consent.Co
 	return c, wrap("read a consent", err)
 }
 
-// Standing implements consent.Consents.
-func (Store) Standing(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, activity consent.ActivityID, refs []consent.SubjectRef) (*consent.Consent, error) {
-	found, err := collect(ctx, q, scanConsent, standing(len(refs)), arguments([]any{string(controller), string(activity)}, refs)...)
-	if err != nil || len(found) == 0 {
-		return nil, wrap("find the consent that counts", err)
-	}
-	return &found[0], nil
-}
-
-// standing asks for the consent that counts, among those of n refs: from the links of the refs to their consents, an index
-// search for each ref, however many consents there are.
-func standing(n int) string {
-	return `SELECT ` + consentColumns + ` FROM consent_subject l
-		JOIN consent c ON c.controller = l.controller AND c.consent_id = l.consent_id
-		WHERE l.controller = $1 AND l.activity = $2 AND l.subject_ref IN (` + list(3, n) + `)
-		ORDER BY c.sufficient DESC, c.last_revision DESC, c.give_revision DESC LIMIT 1`
-}
-
 // ConsentsTo implements consent.Consents.
 func (Store) ConsentsTo(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, activity consent.ActivityID, refs []consent.SubjectRef) ([]consent.Consent, error) {
 	found, err := collect(ctx, q, scanConsent, `SELECT `+consentColumns+` FROM consent c

@@ -10,10 +10,12 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/services/erasure"
 )
 
 func main() {
+	redis.Silence()
 	var c erasure.Command
 	kong.Parse(&c, kong.Name("erasured"), kong.Description("The erasure service of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -163,6 +163,17 @@ type Change struct {
 	Tombstones []string
 }
 
+// Move is that an erasure has come into another state.
+type Move struct {
+	Controller ControllerID
+	ID         ID
+	SubjectRef string
+	State      State
+	// Sequence numbers the moves of a controller's erasures, from 1 on without gaps.
+	Sequence int64
+	Time     time.Time
+}
+
 // Store keeps erasures.
 type Store interface {
 	// Take gives the erasure to this worker: it raises the fence and reads the sealed identifiers. It fails with ErrNoWork where

@@ -38,6 +38,7 @@ type Store struct {
 	outbox  *outbox.Outbox
 	keyring *keyring.Keyring
 	clock   clock.Clock
+	moved   func(erasure.Move)
 }
 
 // New makes a store on a migrated database.
@@ -85,6 +86,9 @@ func (s *Store) Insert(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, ids
 		return err
 	}
 	e.Revision = 1
+	if err := s.tell(ctx, tx, e, ""); err != nil {
+		return err
+	}
 	return s.enqueue(ctx, tx, e)
 }
 
@@ -239,6 +243,10 @@ func (s *Store) update(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, fen
 	if err != nil {
 		return fmt.Errorf("store: document: %w", err)
 	}
+	before, err := stateOf(ctx, tx, e)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `UPDATE erasure SET state = $1, fence = $2, revision = revision + 1, next_work = $3, document = $4, update_time = $5
 		WHERE controller = $6 AND id = $7 AND fence = $8`,
 		string(e.State), e.Fence, nextWork(e), string(document), sqldb.Micros(e.UpdateTime), string(e.Controller), string(e.ID), fence)
@@ -249,6 +257,9 @@ func (s *Store) update(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, fen
 		return erasure.ErrFenced
 	}
 	e.Revision++
+	if err := s.tell(ctx, tx, e, before); err != nil {
+		return err
+	}
 	return s.keep(ctx, tx, e, change)
 }
 

@@ -33,13 +33,17 @@ func nextWork(e *erasure.Erasure) int64 {
 // enqueue makes the job for the erasure's next work. Its key holds revision and fence: a job that waits for an earlier
 // revision's time, or died with an earlier worker, does not stand in the way of a new one.
 func (s *Store) enqueue(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure) error {
-	at, ok := e.NextWork()
-	if !ok {
-		return nil
+	if job, ok := jobOf(e); ok {
+		return tx.Enqueue(ctx, job)
 	}
-	return tx.Enqueue(ctx, sqldb.Job{Kind: JobAdvance, RunAt: at,
+	return nil
+}
+
+func jobOf(e *erasure.Erasure) (job sqldb.Job, ok bool) {
+	at, ok := e.NextWork()
+	return sqldb.Job{Kind: JobAdvance, RunAt: at,
 		Args:      AdvanceArgs{Controller: string(e.Controller), Erasure: string(e.ID)},
-		UniqueKey: fmt.Sprintf("%s/%s/%d/%d", e.Controller, e.ID, e.Revision, e.Fence)})
+		UniqueKey: fmt.Sprintf("%s/%s/%d/%d", e.Controller, e.ID, e.Revision, e.Fence)}, ok
 }
 
 // goOn makes the job for what a worker leaves for later. What can be done at once the worker itself does: its lease goes on.
@@ -99,13 +103,20 @@ func (s *Store) Wake(ctx context.Context, a AdvanceArgs) error {
 		if err != nil {
 			return err
 		}
-		next := s.clock.Now().Add(Lease)
+		now := s.clock.Now()
+		next := now.Add(Lease)
 		if at, ok := e.NextWork(); ok && at.After(next) { // a lease was renewed when the work had just been left for later
 			next = at
 		}
 		if err := s.lookAgain(ctx, tx, e.Controller, e.ID, next); err != nil {
 			return err
 		}
-		return s.enqueue(ctx, tx, e)
+		job, ok := jobOf(e)
+		if !ok {
+			return nil
+		}
+		// A worker that died between fetching its job and taking the erasure left the fence as it was.
+		job.TakeoverKey = fmt.Sprintf("%s/%d", job.UniqueKey, now.UnixNano()/int64(Lease))
+		return tx.Enqueue(ctx, job)
 	})
 }

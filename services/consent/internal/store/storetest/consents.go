@@ -39,9 +39,14 @@ func consents(t *testing.T, b bench) {
 
 func (b bench) standing(t *testing.T, refs ...consent.SubjectRef) consent.ConsentID {
 	t.Helper()
-	c := see(t, b, func(ctx context.Context, q sqldb.Querier) (*consent.Consent, error) {
-		return b.Standing(ctx, q, "a", "photos", refs)
+	people := see(t, b, func(ctx context.Context, q sqldb.Querier) (map[consent.SubjectRef]consent.Person, error) {
+		return b.People(ctx, q, "a", refs)
 	})
+	var all []consent.Person
+	for _, ref := range refs {
+		all = append(all, people[ref])
+	}
+	c := consent.StandingOf(all, "photos")
 	if c == nil {
 		return ""
 	}
@@ -209,11 +214,8 @@ func controllersNeverMeet(t *testing.T, b bench) {
 		if err != nil {
 			return 0, err
 		}
-		standing, err := b.Standing(ctx, q, "b", "photos", refs)
-		if standing != nil {
-			n++
-		}
-		return n + len(to) + len(of), err
+		people, err := b.People(ctx, q, "b", refs)
+		return len(people["u1"].Consents) + len(to) + len(of), err
 	})
 	if found != 0 {
 		t.Errorf("%d of the other controller's consents were found", found)

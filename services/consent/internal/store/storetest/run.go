@@ -40,6 +40,9 @@ func Run(t *testing.T, open Open) {
 		"withdrawn stays withdrawn":        withdrawnStays,
 		"erased subjects":                  erasedSubjects,
 		"controllers never meet":           controllersNeverMeet,
+		"people":                           people,
+		"changes in order":                 changesInOrder,
+		"changes are forgotten":            changesAreForgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

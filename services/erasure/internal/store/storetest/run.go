@@ -69,6 +69,8 @@ func Run(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		"completion":                     completion,
 		"work at once and later":         workLater,
 		"due, wake and renew":            dueWakeRenew,
+		"a death before taking":          deadBeforeTaking,
+		"moves are numbered":             movesAreNumbered,
 		"rosters are applied":            rostersApplied,
 		"a held roster is confirmed":     heldConfirmed,
 		"a held roster is discarded":     heldDiscarded,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/erasure/internal/erasure"
 	"github.com/privacyops/privacyops/services/erasure/internal/store"
 )
@@ -86,4 +87,29 @@ func dueWakeRenew(f *Fixture) {
 	f.change(e, func(e *erasure.Erasure) (bool, error) { return e.Cancel("r", f.Clock.Now()) })
 	check(f.Store.Renew(ctx, args))
 	f.wantDue(1000*time.Hour, nil...) // nothing wakes what has ended
+}
+
+// deadBeforeTaking: a worker may die when its job has been fetched and the erasure not yet been taken. The job counts as running
+// for as long as one may run, and must not keep others away.
+func deadBeforeTaking(f *Fixture) {
+	ctx := context.Background()
+	e := f.Insert(f.Erasure("north"), anna)
+	for n := int64(1); n <= 3; n++ {
+		err := f.DB.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE river_job SET state = 'running'`)
+			return err
+		})
+		if err != nil {
+			f.T.Fatal(err)
+		}
+		f.Clock.Advance(store.Lease)
+		for range 2 { // two replicas look at the same time
+			if err := f.Store.Wake(ctx, store.AdvanceArgs{Controller: "north", Erasure: string(e.ID)}); err != nil {
+				f.T.Fatal(err)
+			}
+		}
+		if got := f.jobs(); got != n+1 {
+			f.T.Fatalf("after %d deaths there are %d jobs, want one more than deaths", n, got)
+		}
+	}
 }
