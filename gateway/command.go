@@ -12,19 +12,22 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 )
 
 // Command is the gateway as a process of its own: its settings, as flags or in the environment.
 type Command struct {
 	server.Settings
-	ConsentAddr    string   `help:"Address of the consent service." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS" required:""`
-	ExportAddr     string   `help:"Address of the export service." placeholder:"HOST:PORT" env:"PRIVACYOPS_EXPORT_ADDRESS" required:""`
-	ErasureAddr    string   `help:"Address of the erasure service." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS" required:""`
-	AuditAddr      string   `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
-	Certificate    string   `help:"Certificate of the public port, a PEM file. Without one only loopback is served." env:"PRIVACYOPS_PUBLIC_CERTIFICATE"`
-	Key            string   `help:"Its key, a PEM file of mode 0600." env:"PRIVACYOPS_PUBLIC_KEY"`
-	TrustedProxies []string `help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PRIVACYOPS_TRUSTED_PROXIES"`
+	Redis          redis.Settings `embed:""`
+	ConsentAddr    string         `help:"Address of the consent service." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS" required:""`
+	ExportAddr     string         `help:"Address of the export service." placeholder:"HOST:PORT" env:"PRIVACYOPS_EXPORT_ADDRESS" required:""`
+	ErasureAddr    string         `help:"Address of the erasure service." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS" required:""`
+	AuditAddr      string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+	Certificate    string         `help:"Certificate of the public port, a PEM file. Without one only loopback is served." env:"PRIVACYOPS_PUBLIC_CERTIFICATE"`
+	Key            string         `help:"Its key, a PEM file of mode 0600." env:"PRIVACYOPS_PUBLIC_KEY"`
+	TrustedProxies []string       `help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PRIVACYOPS_TRUSTED_PROXIES"`
+	Linger         time.Duration  `help:"How long it still takes calls when it is told to stop, so that load balancers and clients can leave it." env:"PRIVACYOPS_LINGER" default:"3s"`
 }
 
 // Run serves until ctx ends.
@@ -66,9 +69,14 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
+	shared, err := c.Redis.Open(redis.TLSFiles{Authority: p.TLS.Authority, Certificate: p.TLS.Certificate, Key: p.TLS.Key}, p.Telemetry)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	defer func() { err = errors.Join(err, shared.Close()) }()
 	g, err := New(ctx, Config{Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
 		TLS: server.TLSFiles{Certificate: c.Certificate, Key: c.Key}, Verifier: p.Verifier, Telemetry: p.Telemetry, Clock: p.Clock,
-		Version: Version, TrustedProxies: proxies, NewID: p.NewID})
+		Version: Version, TrustedProxies: proxies, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
@@ -76,6 +84,9 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	work.Go(func() error { return g.Serve(ctx, lis) })
 	if c.Admin != "" {
 		work.Go(func() error { return serveAdmin(ctx, c.Admin, g.AdminHandler()) })
+	}
+	if shared != nil {
+		work.Go(func() error { return watchRedis(ctx, shared, p.Telemetry.Log, redisCheck) })
 	}
 	return work.Wait()
 }

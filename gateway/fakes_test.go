@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"google.golang.org/genproto/googleapis/api/httpbody"
@@ -149,9 +150,11 @@ func (f *fakeErasures) GetErasure(ctx context.Context, req *erasurev1.GetErasure
 	return &erasurev1.Erasure{Name: req.GetName()}, f.err
 }
 
-func (f *fakeErasures) CreateErasure(ctx context.Context, _ *erasurev1.CreateErasureRequest) (*erasurev1.Erasure, error) {
+// CreateErasure makes a new one each time, also of a repeated call.
+func (f *fakeErasures) CreateErasure(ctx context.Context, req *erasurev1.CreateErasureRequest) (*erasurev1.Erasure, error) {
 	f.note(ctx)
-	return &erasurev1.Erasure{State: erasurev1.Erasure_PLANNING}, f.err
+	n := len(f.all())
+	return &erasurev1.Erasure{Name: fmt.Sprintf("%s/erasures/%d", req.GetParent(), n), SubjectRef: fmt.Sprintf("sub_%d", n), State: erasurev1.Erasure_PLANNING}, f.err
 }
 
 func (f *fakeErasures) ApproveErasure(ctx context.Context, req *erasurev1.ApproveErasureRequest) (*erasurev1.Erasure, error) {

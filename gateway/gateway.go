@@ -1,8 +1,9 @@
 // Package gateway is the door of the suite for callers that speak HTTP: a REST interface in front of the gRPC services.
 //
 // It authenticates every caller, asks each method's access rule, and passes the caller's own token on, so that the services
-// decide again for themselves: the gateway's certificate alone opens nothing that is for people. It keeps no state and sees
-// requests only as they pass; any number of gateways may run beside each other.
+// decide again for themselves: the gateway's certificate alone opens nothing that is for people. It keeps nothing that lasts
+// and sees requests only as they pass; any number of gateways may run beside each other. Those that share a Redis share the
+// rates of callers and the answers to repeated calls; without one, or while it is away, each has its own.
 //
 //	callers --HTTP--> edge (who, how much) --> rest (what exactly) --gRPC, mTLS--> consent, export, erasure, audit
 package gateway
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
@@ -21,6 +23,8 @@ import (
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
@@ -41,7 +45,7 @@ type Backends struct {
 // Limits bound what one caller and one address may do; see the fields for the defaults.
 type Limits = edge.Limits
 
-// Config is what a gateway is made of. Backends, Verifier, Telemetry and Clock are required.
+// Config is what a gateway is made of. Backends, Verifier, Telemetry, Clock and Keyring are required.
 type Config struct {
 	// Backends are the services behind it.
 	Backends Backends
@@ -60,6 +64,13 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Limits bound what callers may do.
 	Limits Limits
+	// Keyring is the installation's: all its gateways tell a repeated request by the same digest.
+	Keyring *keyring.Keyring
+	// Redis is what the gateways share; nil: this one counts and remembers for itself. It is the maker's to close.
+	Redis *redis.Client
+	// Linger is how long a gateway that stops still takes calls: long enough for whoever shares calls out to notice, and for clients
+	// to leave their connections.
+	Linger time.Duration
 	// NewID makes UUIDs for audit events; default UUIDv7.
 	NewID func() string
 }
@@ -79,8 +90,8 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if b.Consent == nil || b.Export == nil || b.Erasure == nil || b.Audit == nil {
 		return nil, errors.New("gateway: connections to all of consent, export, erasure and audit are required")
 	}
-	if cfg.Verifier == nil || cfg.Telemetry == nil || cfg.Clock == nil {
-		return nil, errors.New("gateway: verifier, telemetry and clock are required")
+	if cfg.Verifier == nil || cfg.Telemetry == nil || cfg.Clock == nil || cfg.Keyring == nil {
+		return nil, errors.New("gateway: verifier, telemetry, clock and keyring are required")
 	}
 	if cfg.NewID == nil {
 		cfg.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
@@ -89,9 +100,13 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	limiter, replies, err := cfg.shared()
+	if err != nil {
+		return nil, err
+	}
 	g := &Gateway{cfg: cfg, ready: newReadiness(b, cfg.Clock)}
 	g.calls, err = rest.New(ctx, rest.Config{Consent: b.Consent, Export: b.Export, Erasure: b.Erasure, Audit: b.Audit,
-		Log: cfg.Telemetry.Log, Clock: cfg.Clock, NewID: cfg.NewID}, table)
+		Log: cfg.Telemetry.Log, Clock: cfg.Clock, NewID: cfg.NewID, Keyring: cfg.Keyring, Replies: replies}, table)
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +114,9 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.door = edge.New(edge.Config{Routes: table, Verifier: cfg.Verifier, Telemetry: cfg.Telemetry, Clock: cfg.Clock,
+	g.door, err = edge.New(edge.Config{Routes: table, Verifier: cfg.Verifier, Telemetry: cfg.Telemetry, Clock: cfg.Clock, Limiter: limiter,
 		Limits: cfg.Limits, TrustedProxies: cfg.TrustedProxies, Secure: cfg.TLS.Certificate != ""}, byKind(pages, g.calls))
-	return g, nil
+	return g, err
 }
 
 // byKind sends pages one way and calls the other.

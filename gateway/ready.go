@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,6 +28,7 @@ type readiness struct {
 	names   []string
 	clients []healthv1.HealthClient
 	clock   clock.Clock
+	leaving atomic.Bool
 
 	mu     sync.Mutex
 	asked  time.Time
@@ -91,8 +93,12 @@ func (r *readiness) ask(ctx context.Context) readyAnswer {
 	return a
 }
 
+// leave makes it say no from now on: this gateway stops, and whoever shares calls out shall use another.
+func (r *readiness) leave() { r.leaving.Store(true) }
+
 func (r *readiness) serve(w http.ResponseWriter, req *http.Request) {
 	a := r.state(req.Context())
+	a.Ready = a.Ready && !r.leaving.Load()
 	status := http.StatusOK
 	if !a.Ready {
 		status = http.StatusServiceUnavailable

@@ -18,14 +18,14 @@ const (
 	headerTime = 5 * time.Second
 	// idleTime is how long a connection may lie idle.
 	idleTime = 60 * time.Second
-	// drainTime is how long running calls may take to end when the gateway stops.
+	// drainTime is how long running calls may take to end when the gateway stops, Config.Linger included.
 	drainTime = 20 * time.Second
 	// maxStreams bounds the requests that run on one HTTP/2 connection.
 	maxStreams = 100
 )
 
-// Serve answers on the public port until ctx ends, then lets running calls finish for at most 20 seconds; watches are told
-// to call again. It speaks TLS 1.3 where Config.TLS names a certificate, which is read again when its file changes. A listener
+// Serve answers on the public port until ctx ends, still takes calls for Config.Linger, then lets running calls finish, for at most
+// 20 seconds in all; watches are told to call again. It speaks TLS 1.3 where Config.TLS names a certificate, which is read again when its file changes. A listener
 // that is reachable from other machines without TLS is refused: tokens and personal data would cross the network in the clear.
 func (g *Gateway) Serve(ctx context.Context, lis net.Listener) error {
 	secure, err := g.publicTLS()
@@ -36,7 +36,7 @@ func (g *Gateway) Serve(ctx context.Context, lis net.Listener) error {
 		return errors.Join(err, lis.Close())
 	}
 	srv := &http.Server{
-		Handler: g.door, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: edge.MaxHeaderBytes,
+		Handler: lastCalls(ctx, g.door), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: edge.MaxHeaderBytes,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, TLSConfig: secure,
 		// What the server says about connections repeats addresses and parts of requests.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
@@ -55,11 +55,24 @@ func (g *Gateway) Serve(ctx context.Context, lis net.Listener) error {
 	return <-stopped
 }
 
-// shutdown lets running calls end, and breaks off those that do not.
+// lastCalls tells clients, once ctx has ended, not to use their connections again: a call on a connection that the gateway closes
+// at the same moment would break, and nobody could tell whether it was made.
+func lastCalls(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// shutdown lingers, then lets running calls end and breaks off those that do not.
 func (g *Gateway) shutdown(srv *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
+	g.ready.leave()
 	g.calls.Drain()
+	time.Sleep(g.cfg.Linger)
 	if err := srv.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("gateway: calls were broken off after %s: %w", drainTime, err), srv.Close())
 	}

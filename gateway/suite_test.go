@@ -35,6 +35,7 @@ import (
 type suite struct {
 	t       *testing.T
 	addr    string
+	cfg     gateway.Config
 	gateway *gateway.Gateway
 	issuer  *access.Issuer
 	spans   *tracetest.InMemoryExporter
@@ -54,8 +55,9 @@ func newSuite(t *testing.T, change ...func(*gateway.Config)) *suite {
 	dir := t.TempDir()
 	authority := must(server.NewAuthority(dir, time.Now()))
 	s.issuer = must(access.OpenIssuer(dir))
+	ring := must(keyring.New(make([]byte, keyring.KeySize)))
 	verifier := must(access.NewVerifier(access.VerifierConfig{Issuer: access.DevelopmentIssuer, Audience: access.DevelopmentAudience,
-		Keys: must(access.NewFileKeys(access.JWKSPath(dir))), Keyring: must(keyring.New(make([]byte, keyring.KeySize))), Clock: clock.System()}))
+		Keys: must(access.NewFileKeys(access.JWKSPath(dir))), Keyring: ring, Clock: clock.System()}))
 	tel := must(telemetry.New(t.Context(), telemetry.Config{Service: "gateway", Log: s.logs, Level: slog.LevelDebug,
 		SpanProcessors: []trace.SpanProcessor{trace.NewSimpleSpanProcessor(s.spans)}}))
 	files := must(authority.Issue("gateway"))
@@ -65,15 +67,27 @@ func newSuite(t *testing.T, change ...func(*gateway.Config)) *suite {
 		t.Cleanup(func() { _ = conn.Close() })
 		return conn
 	}
-	cfg := gateway.Config{Verifier: verifier, Telemetry: tel, Clock: clock.System(), Version: "1.2.3", Backends: gateway.Backends{
+	cfg := gateway.Config{Verifier: verifier, Telemetry: tel, Clock: clock.System(), Keyring: ring, Version: "1.2.3", Backends: gateway.Backends{
 		Consent: dial("consent", s.consent.register), Export: dial("export", s.export.register),
 		Erasure: dial("erasure", s.erasure.register), Audit: dial("audit", s.audit.register)}}
 	for _, f := range change {
 		f(&cfg)
 	}
-	s.gateway = must(gateway.New(t.Context(), cfg))
+	s.cfg, s.gateway = cfg, must(gateway.New(t.Context(), cfg))
 	s.listen()
 	return s
+}
+
+// beside starts another gateway of the same installation, in front of the same services.
+func (s *suite) beside(change ...func(*gateway.Config)) *suite {
+	s.t.Helper()
+	other := *s
+	for _, f := range change {
+		f(&other.cfg)
+	}
+	other.gateway = must(gateway.New(s.t.Context(), other.cfg))
+	other.listen()
+	return &other
 }
 
 // listen serves the gateway on a port.

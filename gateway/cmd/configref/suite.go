@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/privacyops/privacyops/libs/redis"
 )
 
 // suiteModel makes the model of the suite's command line from its source: a package main cannot be imported. The declarations
@@ -126,6 +128,10 @@ func (d declarations) typeOf(e ast.Expr) (reflect.Type, error) {
 			return reflect.TypeFor[time.Duration](), nil
 		case "VersionFlag":
 			return reflect.TypeFor[kong.VersionFlag](), nil
+		case "Settings":
+			if fmt.Sprint(e.X) == "redis" {
+				return reflect.TypeFor[redis.Settings](), nil
+			}
 		}
 		return nil, fmt.Errorf("a field of type %s is new to configref", e.Sel.Name)
 	}

@@ -11,9 +11,11 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/privacyops/privacyops/gateway"
+	"github.com/privacyops/privacyops/libs/redis"
 )
 
 func main() {
+	redis.Silence()
 	var c gateway.Command
 	kong.Parse(&c, kong.Name("gatewayd"), kong.Description("The REST gateway of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

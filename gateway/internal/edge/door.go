@@ -16,6 +16,7 @@ import (
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	Telemetry *telemetry.Telemetry
 	// Clock measures.
 	Clock clock.Clock
+	// Limiter counts the calls of each caller, for this gateway or for all of them.
+	Limiter redis.Limiter
 	// Limits bound what callers may do; zero fields take their defaults.
 	Limits Limits
 	// TrustedProxies may say, in X-Forwarded-For, for whom they call.
@@ -48,17 +51,19 @@ type door struct {
 	Config
 	next      http.Handler
 	addresses *meter
-	callers   *meter
 	running   *gate
 }
 
 // New makes the door in front of a handler. The handler finds the route with [route.From] and the caller with
-// [access.CallerFrom].
-func New(cfg Config, next http.Handler) http.Handler {
+// [access.CallerFrom]. Limits that cannot be kept are an error.
+func New(cfg Config, next http.Handler) (http.Handler, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
+	if err := cfg.Limits.perCaller().Valid(); err != nil {
+		return nil, fmt.Errorf("edge: calls per caller: %w", err)
+	}
 	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent),
-		addresses: newMeter(cfg.Limits.CallsPerAddress), callers: newMeter(cfg.Limits.CallsPerCaller)}
-	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}
+		addresses: newMeter(cfg.Limits.CallsPerAddress)}
+	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}, nil
 }
 
 // visit is one request on its way through the door.
@@ -115,7 +120,7 @@ func (v *visit) admit(r *http.Request) (ctx context.Context, leave func(), err e
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := d.callers.take(caller.Ref, d.Clock.Now()); err != nil {
+	if err := d.count(r.Context(), caller); err != nil {
 		return nil, nil, err
 	}
 	leave, err = d.running.enter(caller.Ref)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	exportv1 "github.com/privacyops/privacyops/proto/gen/privacyops/export/v1"
 )
@@ -35,6 +37,7 @@ func newFixture(t *testing.T) fixture {
 		}
 	}
 	f.Clock = clock.NewFake(start)
+	f.Limiter = redis.NewLocalLimiter(f.Clock)
 	f.issuer, err = access.OpenIssuer(dir)
 	check(err)
 	keys, err := access.NewFileKeys(access.JWKSPath(dir))
@@ -61,6 +64,16 @@ func (f fixture) token(t *testing.T, who string) string {
 	return text
 }
 
+// door makes the door in front of a handler.
+func (f fixture) door(t *testing.T, next http.Handler) http.Handler {
+	t.Helper()
+	h, err := New(f.Config, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.URL.Scheme, r.URL.Host = "", ""
@@ -75,7 +88,7 @@ func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
 func TestPanicBecomesAnError(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	h := New(f.Config, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("anna@skole.dk") }))
+	h := f.door(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("anna@skole.dk") }))
 	w := get(h, "/page", "")
 	var body struct {
 		Details []struct{ Metadata map[string]string }
@@ -94,7 +107,7 @@ func TestPanicBecomesAnError(t *testing.T) {
 func TestPanicInTheMiddleOfAnAnswerBreaksTheConnection(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	srv := httptest.NewServer(New(f.Config, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv := httptest.NewServer(f.door(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
 		panic("late")
 	})))
@@ -114,7 +127,7 @@ func TestCallersAreLimitedEachForThemselves(t *testing.T) {
 	f := newFixture(t)
 	f.Limits = Limits{CallsPerCaller: 3}
 	var served atomic.Int64
-	h := New(f.Config, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := f.door(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if !access.CallerFrom(r.Context()).HasToken() {
 			t.Error("a call without a caller came through")
 		}
@@ -139,11 +152,55 @@ func TestCallersAreLimitedEachForThemselves(t *testing.T) {
 	}
 }
 
+// counting is a limiter that counts how often it is asked, and for whom.
+type counting struct {
+	redis.Limiter
+	asked []string
+}
+
+func (c *counting) Allow(ctx context.Context, controller redis.Controller, caller string, rate redis.Rate) redis.Verdict {
+	c.asked = append(c.asked, string(controller)+"/"+caller)
+	return c.Limiter.Allow(ctx, controller, caller, rate)
+}
+
+// The shared rate costs a call one question, and strangers none.
+func TestTheRateIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	limiter := &counting{Limiter: f.Limiter}
+	f.Limiter = limiter
+	h := f.door(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	path := "/v1/controllers/skole/exports/01977e2e-5a4b-7c3d-8e9f-0a1b2c3d4e5f"
+	get(h, path, "")
+	get(h, path, "nonsense")
+	get(h, "/page", "")
+	if len(limiter.asked) != 0 {
+		t.Fatalf("asked about strangers: %q", limiter.asked)
+	}
+	if w := get(h, path, f.token(t, "anna@skole.dk")); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if len(limiter.asked) != 1 || !strings.HasPrefix(limiter.asked[0], "/usr_") {
+		t.Errorf("asked about %q, want once, by reference", limiter.asked)
+	}
+}
+
+func TestLimitsThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	for _, calls := range []int{-1, 1_000_001} {
+		f := newFixture(t)
+		f.Limits = Limits{CallsPerCaller: calls}
+		if _, err := New(f.Config, http.NotFoundHandler()); err == nil {
+			t.Errorf("%d calls per caller were accepted", calls)
+		}
+	}
+}
+
 func TestAddressesAreLimitedBeforeTokensAreLookedAt(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Limits = Limits{CallsPerAddress: 2}
-	h := New(f.Config, http.NotFoundHandler())
+	h := f.door(t, http.NotFoundHandler())
 	for range 2 {
 		if w := get(h, "/v1/controllers/skole/exports/a", "x"); w.Code != http.StatusUnauthorized {
 			t.Errorf("%d", w.Code)
@@ -157,7 +214,7 @@ func TestAddressesAreLimitedBeforeTokensAreLookedAt(t *testing.T) {
 func TestEveryAnswerIsSecured(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	h := New(f.Config, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h := f.door(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, path := range []string{"/page", "/nothing", "/v1/controllers/skole/exports/a"} {
 		w := get(h, path, "")
 		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",

@@ -2,16 +2,24 @@ package edge
 
 import (
 	"cmp"
+	"context"
 	"sync"
 	"time"
 
+	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/redis"
 )
 
-// Limits bound what one caller and one address may do, so that nobody takes the suite from the others. They hold for one
-// process. Zero fields take the defaults.
+// Limits bound what one caller and one address may do, so that nobody takes the suite from the others. Zero fields take the
+// defaults.
+//
+// CallsPerCaller is what somebody was promised, so it holds for all gateways together where they share a Redis. The others
+// hold for one process: they guard its own sockets and memory, and the one by address is asked before anything is known about
+// a caller, who must not be able to make us ask Redis.
 type Limits struct {
-	// CallsPerCaller is how many calls a second the holder of a token may make, and how many it may save up; default 2,000.
+	// CallsPerCaller is how many calls a second the holder of a token may make, and how many it may save up; default 2,000, at
+	// most 1,000,000.
 	CallsPerCaller int
 	// CallsPerAddress is the same for an address, before anything is known about the caller; default 4,000.
 	CallsPerAddress int
@@ -31,6 +39,25 @@ func (l Limits) withDefaults() Limits {
 		Connections:           cmp.Or(l.Connections, 1000),
 		ConnectionsPerAddress: cmp.Or(l.ConnectionsPerAddress, 50),
 	}
+}
+
+// perCaller is the rate of one caller.
+func (l Limits) perCaller() redis.Rate {
+	return redis.Rate{Calls: l.CallsPerCaller, Period: time.Second, Burst: l.CallsPerCaller}
+}
+
+// count counts a call of an authenticated caller, in one round trip to Redis where there is one. The bucket is the caller's
+// whole: one for each of its controllers would give an operator as many rates as there are controllers.
+func (d *door) count(ctx context.Context, c access.Caller) error {
+	if v := d.Limiter.Allow(ctx, "", c.Ref, d.Limits.perCaller()); !v.Allowed {
+		return tooFast(v.RetryAfter)
+	}
+	return nil
+}
+
+// tooFast is the refusal of a call that may come again after a while.
+func tooFast(wait time.Duration) error {
+	return fault.New(fault.Exhausted, "RATE_LIMITED", "Too many calls; slow down.").RetryIn(wait)
 }
 
 // maxKeys bounds the memory of a meter. Beyond it, new keys share one bucket until old ones are forgotten.
@@ -60,8 +87,7 @@ func (m *meter) take(key string, now time.Time) error {
 	b.level = min(m.rate, b.level+m.rate*max(0, now.Sub(b.at).Seconds()))
 	b.at = now
 	if b.level < 1 {
-		wait := time.Duration((1 - b.level) / m.rate * float64(time.Second))
-		return fault.New(fault.Exhausted, "RATE_LIMITED", "Too many calls; slow down.").RetryIn(wait)
+		return tooFast(time.Duration((1 - b.level) / m.rate * float64(time.Second)))
 	}
 	b.level--
 	return nil
@@ -75,7 +101,7 @@ func (m *meter) bucket(key string, now time.Time) *bucket {
 		m.forget(now)
 	}
 	if len(m.buckets) >= maxKeys {
-		key = "" // no key is empty: callers have references, addresses have digits
+		key = "" // no key is empty: addresses have digits
 		if b, ok := m.buckets[key]; ok {
 			return b
 		}

@@ -9,5 +9,6 @@
 // left out.
 //
 // Every call passes the method rule before it goes out ([guarded]); the services ask it again. A refusal is reported to the
-// audit service by the gateway, because no service ever hears of it.
+// audit service by the gateway, because no service ever hears of it. So is the answer to a repeated creating call that was
+// given from memory ([memory]): to the same caller for the same request, after the rule.
 package rest

@@ -18,16 +18,25 @@ import (
 type guarded struct {
 	conn    grpc.ClientConnInterface
 	rules   access.Rules
-	denials *denials
+	reports *reports
+	memory  *memory
 }
 
-// Invoke makes a unary call.
+// Invoke makes a unary call. One that is repeated is answered from memory, after the rule has allowed it like the first.
 func (g *guarded) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	out, err := g.admit(ctx, method, args)
 	if err != nil {
 		return err
 	}
-	return g.conn.Invoke(out, method, args, reply, opts...)
+	once := g.memory.named(out, g.rules[method], access.CallerFrom(ctx), asMessage(args))
+	if once.recall(ctx, asMessage(reply)) {
+		return nil
+	}
+	if err := g.conn.Invoke(out, method, args, reply, opts...); err != nil {
+		return err
+	}
+	once.remember(ctx, asMessage(reply))
+	return nil
 }
 
 // NewStream prepares a stream. It is opened with its first message, because that names the controller.
@@ -49,7 +58,7 @@ func (g *guarded) admit(ctx context.Context, method string, req any) (context.Co
 	}
 	caller := access.CallerFrom(ctx)
 	if err := rule.Authorize(caller, msg); err != nil {
-		g.denials.report(ctx, rule, caller, rule.Controller(msg), err)
+		g.reports.denied(ctx, rule, caller, rule.Controller(msg), err)
 		return nil, err
 	}
 	return metadata.NewOutgoingContext(ctx, passedOn(ctx, rule)), nil

@@ -17,6 +17,8 @@ import (
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/keyring"
+	"github.com/privacyops/privacyops/libs/redis"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
@@ -33,6 +35,15 @@ type Config struct {
 	Clock clock.Clock
 	// NewID makes UUIDs for events.
 	NewID func() string
+	// Keyring makes the digests by which repeated requests are told from others.
+	Keyring *keyring.Keyring
+	// Replies remembers the answers of creating calls, for this gateway or for all of them.
+	Replies redis.Replies
+}
+
+func (c Config) complete() bool {
+	return c.Consent != nil && c.Export != nil && c.Erasure != nil && c.Audit != nil && c.Log != nil && c.Clock != nil && c.NewID != nil &&
+		c.Keyring != nil && c.Replies != nil
 }
 
 // Files are the protos whose annotated methods are served.
@@ -69,12 +80,14 @@ type Handler struct {
 
 // New makes the handler for the routes of a table.
 func New(ctx context.Context, cfg Config, t *route.Table) (*Handler, error) {
-	if cfg.Consent == nil || cfg.Export == nil || cfg.Erasure == nil || cfg.Audit == nil || cfg.Log == nil || cfg.Clock == nil || cfg.NewID == nil {
-		return nil, errors.New("rest: connections to all services, log, clock and ids are required")
+	if !cfg.complete() {
+		return nil, errors.New("rest: connections to all services, log, clock, ids, keyring and replies are required")
 	}
-	d := &denials{audit: auditv1.NewAuditIngestClient(cfg.Audit), clock: cfg.Clock, newID: cfg.NewID, log: cfg.Log}
-	rules := rulesOf(t)
-	guard := func(conn grpc.ClientConnInterface) *guarded { return &guarded{conn: conn, rules: rules, denials: d} }
+	d := &reports{audit: auditv1.NewAuditIngestClient(cfg.Audit), clock: cfg.Clock, newID: cfg.NewID, log: cfg.Log}
+	rules, m := rulesOf(t), &memory{replies: cfg.Replies, keyring: cfg.Keyring, reports: d}
+	guard := func(conn grpc.ClientConnInterface) *guarded {
+		return &guarded{conn: conn, rules: rules, reports: d, memory: m}
+	}
 	h := &Handler{log: cfg.Log, draining: make(chan struct{}), conns: map[protoreflect.FullName]*guarded{
 		"privacyops.consent.v1": guard(cfg.Consent), "privacyops.export.v1": guard(cfg.Export),
 		"privacyops.erasure.v1": guard(cfg.Erasure), "privacyops.audit.v1": guard(cfg.Audit),
