@@ -1,10 +1,10 @@
 # Every verb of the project. What a verb does stands in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-stack demo test test-stack fuzz generate lint ci
+.PHONY: help build run run-stack demo test test-stack bench-replicas fuzz generate lint ci
 
 help: ## Show what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build every program into bin/
 	@scripts/build
@@ -26,6 +26,9 @@ test: ## Run the tests of all modules (PKG=./libs/... narrows it, ARGS="-race" g
 
 test-stack: ## Run the suites of every engine and the end-to-end tests on PostgreSQL and Redis (PKG, ARGS as above)
 	@PKG="$(PKG)" scripts/stack exec scripts/test-stack $(ARGS)
+
+bench-replicas: ## Measure what a second replica costs on one machine, with PostgreSQL and Redis beside it (two minutes)
+	@scripts/bench-replicas
 
 fuzz: ## Run every fuzz target for a while (FUZZTIME=10s each)
 	@scripts/fuzz

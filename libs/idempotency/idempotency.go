@@ -46,10 +46,19 @@ type Replies struct {
 
 // New opens the memory of a service, and makes its table where there is none yet.
 func New(ctx context.Context, db *sqldb.DB, k *keyring.Keyring, c clock.Clock) (*Replies, error) {
-	if err := db.Ensure(ctx, schema); err != nil {
-		return nil, fmt.Errorf("idempotency: make table: %w", err)
+	if err := Migrate(ctx, db); err != nil {
+		return nil, err
 	}
 	return &Replies{db: db, keyring: k, clock: c}, nil
+}
+
+// Migrate makes the memory's table where there is none yet. New does so too; where the table is there, no right to make it is
+// needed.
+func Migrate(ctx context.Context, db *sqldb.DB) error {
+	if err := db.Ensure(ctx, schema); err != nil {
+		return fmt.Errorf("idempotency: make table: %w", err)
+	}
+	return nil
 }
 
 // Request is a creating call.

@@ -1,6 +1,6 @@
 // Package keyring holds the suite's secret and everything that is derived from or wrapped by it.
 //
-// One master key, from a file of mode 0600 that all services of an installation read, gives:
+// One master key, from a secret file ([OpenSecret]) that all services of an installation read, gives:
 //
 //   - pseudonyms: inside the suite a person is HMAC(controller's key, type, NFC(value)), so that the same identifier under
 //     two controllers has nothing in common, and nobody without the key can try values out;
@@ -21,8 +21,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"golang.org/x/text/unicode/norm"
@@ -44,7 +42,7 @@ func New(master []byte) (*Keyring, error) {
 	return k, nil
 }
 
-// Open reads the master key from a file: base64 of 32 bytes, readable by its owner alone.
+// Open reads the master key from a secret file: base64 of 32 bytes.
 func Open(path string) (*Keyring, error) {
 	text, err := ReadSecret(path)
 	if err != nil {
@@ -67,44 +65,6 @@ func OpenOrCreate(path string) (*Keyring, error) {
 		}
 	}
 	return Open(path)
-}
-
-// ReadSecret reads a secret from a file. A file that others than its owner can read is refused: it is no secret any more.
-func ReadSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("keyring: read secret: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("keyring: %s can be read by others (mode %04o); make a new secret and give the file mode 0600",
-			path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("keyring: read secret: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
-// WriteSecret writes a secret to a new file of mode 0600, durably. An existing file is never overwritten.
-func WriteSecret(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("keyring: write secret: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".secret-*")
-	if err != nil {
-		return fmt.Errorf("keyring: write secret: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, werr := tmp.WriteString(text + "\n")
-	if err := errors.Join(werr, tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("keyring: write secret: %w", err)
-	}
-	// Link refuses to replace: two processes that start at once agree on one secret.
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keyring: write secret: %w", err)
-	}
-	return nil
 }
 
 // Derive gives the key for one purpose. The same purpose gives the same key; keys of two purposes have nothing in common.

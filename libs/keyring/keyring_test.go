@@ -2,6 +2,7 @@ package keyring_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,10 +113,38 @@ func TestSecretFiles(t *testing.T) {
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %04o", info.Mode().Perm())
 	}
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keyring.Open(path); err == nil {
-		t.Error("a secret that everybody can read is accepted")
+}
+
+// TestWhoMayReadASecret: its owner alone; or a group that root lets read it, as Kubernetes and systemd hand secrets out.
+func TestWhoMayReadASecret(t *testing.T) {
+	t.Parallel()
+	const nobody = 65534
+	for _, tc := range []struct {
+		mode    os.FileMode
+		others  bool // accepted where another than root owns the file
+		ofRoots bool // accepted where root does
+	}{
+		{0o400, true, true}, {0o600, true, true}, {0o700, true, true},
+		{0o440, false, true}, {0o640, false, true},
+		{0o660, false, false}, {0o620, false, false}, {0o650, false, false},
+		{0o644, false, false}, {0o404, false, false}, {0o602, false, false}, {0o601, false, false},
+	} {
+		owners := map[int]bool{os.Geteuid(): os.Geteuid() == 0 && tc.ofRoots || os.Geteuid() != 0 && tc.others}
+		if os.Geteuid() == 0 { // who can also try the other
+			owners[nobody] = tc.others
+		}
+		for owner, want := range owners {
+			path := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(path, []byte("hush\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Chown(path, owner, -1), os.Chmod(path, tc.mode)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := keyring.ReadSecret(path)
+			if (err == nil) != want || want && got != "hush" {
+				t.Errorf("mode %04o, owner %d: %q, %v; accepted must be %t", tc.mode, owner, got, err, want)
+			}
+		}
 	}
 }

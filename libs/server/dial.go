@@ -2,16 +2,21 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
 
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
@@ -55,11 +60,12 @@ func Dial(p Peer, files TLSFiles, t *telemetry.Telemetry, opts ...grpc.DialOptio
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithTracerProvider(t.Tracer),
 			otelgrpc.WithMeterProvider(t.Meter), otelgrpc.WithPropagators(telemetry.Propagator()))),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 10 * time.Second}),
-		// A service that restarts is found again within the second.
+		// A service that restarts is found again within the time that a call waits for one.
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 5 * time.Second,
-			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}}),
+			Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: patience / 2}}),
 		grpc.WithDefaultServiceConfig(balance),
-		grpc.WithChainUnaryInterceptor(withDeadline),
+		grpc.WithChainUnaryInterceptor(withDeadline, withPatience),
+		grpc.WithChainStreamInterceptor(streamWithPatience),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16 << 20)),
 	}, opts...)
 	target, own := p.target()
@@ -74,4 +80,46 @@ func withDeadline(ctx context.Context, method string, req, reply any, cc *grpc.C
 		defer cancel()
 	}
 	return invoke(ctx, method, req, reply, cc, opts...)
+}
+
+// patience is how long a call waits where no replica can be reached. While replicas are restarted one after the other, the first
+// may be back and not found yet when the second goes.
+const patience = time.Second
+
+// withPatience makes a call again that has not left this process.
+func withPatience(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		var to peer.Peer
+		err := invoke(ctx, method, req, reply, cc, append(slices.Clip(opts), grpc.Peer(&to))...)
+		if to.Addr != nil || status.Code(err) != codes.Unavailable || !reachable(wait, cc) {
+			return err
+		}
+	}
+}
+
+// streamWithPatience is the same for streams: nothing was sent on one that could not be opened.
+func streamWithPatience(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		stream, err := open(ctx, desc, cc, method, opts...)
+		if status.Code(err) != codes.Unavailable || !reachable(wait, cc) {
+			return stream, err
+		}
+	}
+}
+
+// reachable waits for a connection to any replica, as long as ctx lasts.
+func reachable(ctx context.Context, cc *grpc.ClientConn) bool {
+	for ctx.Err() == nil {
+		state := cc.GetState()
+		if state == connectivity.Ready {
+			return true
+		}
+		cc.Connect()
+		cc.WaitForStateChange(ctx, state)
+	}
+	return false
 }

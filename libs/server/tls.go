@@ -1,16 +1,10 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,76 +118,4 @@ func serviceName(cert *x509.Certificate) string {
 		}
 	}
 	return ""
-}
-
-// Authority makes the certificates of an embedded installation. Its key lives only as long as the process that made it:
-// every start makes a new authority and new certificates, so there is nothing to renew and no key of an authority to steal.
-type Authority struct {
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	now  time.Time
-}
-
-const certificateLife = 365 * 24 * time.Hour
-
-// NewAuthority makes an authority and writes its certificate to dir.
-func NewAuthority(dir string, now time.Time) (*Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("server: authority key: %w", err)
-	}
-	a := &Authority{dir: dir, key: key, now: now}
-	template := a.template("privacyops embedded authority")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, fmt.Errorf("server: authority certificate: %w", err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		return nil, fmt.Errorf("server: authority certificate: %w", err)
-	}
-	return a, writePEM(filepath.Join(dir, "authority.crt"), "CERTIFICATE", der)
-}
-
-func (a *Authority) template(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: a.now.Add(-time.Hour), NotAfter: a.now.Add(certificateLife)}
-}
-
-// Issue makes a service's certificate and key, and names their files.
-func (a *Authority) Issue(service string) (TLSFiles, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return TLSFiles{}, fmt.Errorf("server: key of %s: %w", service, err)
-	}
-	t := a.template(service + domain)
-	t.DNSNames, t.KeyUsage = []string{service + domain}, x509.KeyUsageDigitalSignature
-	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		return TLSFiles{}, fmt.Errorf("server: certificate of %s: %w", service, err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return TLSFiles{}, fmt.Errorf("server: key of %s: %w", service, err)
-	}
-	files := In(a.dir, service)
-	return files, errors.Join(writePEM(files.Key, "PRIVATE KEY", keyDER), writePEM(files.Certificate, "CERTIFICATE", der))
-}
-
-// writePEM replaces a file whole, so that nobody reads half of one.
-func writePEM(path, kind string, der []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("server: write %s: %w", kind, err)
-	}
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		return fmt.Errorf("server: write %s: %w", kind, err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("server: write %s: %w", kind, err)
-	}
-	return nil
 }

@@ -142,7 +142,7 @@ func TestTLSFilesAreCheckedAtStart(t *testing.T) {
 		"no key":                     func(f server.TLSFiles) error { return os.Remove(f.Key) },
 		"no authority":               func(f server.TLSFiles) error { return os.Remove(f.Authority) },
 		"an authority that is none":  func(f server.TLSFiles) error { return os.WriteFile(f.Authority, []byte("x"), 0o600) },
-		"a key that others can read": func(f server.TLSFiles) error { return os.Chmod(f.Key, 0o640) },
+		"a key that others can read": func(f server.TLSFiles) error { return os.Chmod(f.Key, 0o644) },
 		"the key of another": func(f server.TLSFiles) error {
 			raw, err := os.ReadFile(filepath.Join(filepath.Dir(f.Key), "audit.key"))
 			if err != nil {

@@ -37,6 +37,9 @@
 // a row to be there says ON CONFLICT instead of trying. Every transaction begins by setting
 // privacyops.controller for row-level security policies, see [WithController].
 //
+// The role that works needs to own nothing: on a schema that another role has migrated, Migrate and Ensure only look. What
+// wants an owner is left to one; so the job table's indexes are not rebuilt at night (REINDEX, where they have grown).
+//
 // PostgreSQL keeps an erased row, as a dead tuple, until VACUUM has visited its table,
 // and in the write-ahead log until the segment is recycled or, where it is archived, for as
 // long as the archive is kept. Nobody can read either by SQL, and the service cannot hasten it

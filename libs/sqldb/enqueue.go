@@ -43,6 +43,15 @@ func (a jobArgs) Kind() string { return a.kind }
 // MarshalJSON is what River stores in the job's row.
 func (a jobArgs) MarshalJSON() ([]byte, error) { return a.json, nil }
 
+// takeover is the job to add where the one with its key runs and its worker is dead.
+func (job Job) takeover(result *rivertype.JobInsertResult) (next Job, again bool) {
+	if job.TakeoverKey == "" || result == nil || !result.UniqueSkippedAsDuplicate || result.Job.State != rivertype.JobStateRunning {
+		return job, false
+	}
+	job.UniqueKey, job.TakeoverKey = job.TakeoverKey, ""
+	return job, true
+}
+
 // unfinished are the states in which a job keeps others with its key away.
 var unfinished = []rivertype.JobState{
 	rivertype.JobStateAvailable,

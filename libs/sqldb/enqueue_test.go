@@ -143,6 +143,28 @@ func TestUniqueKeyAllowsOneUnfinishedJob(t *testing.T) {
 				t.Errorf("%s: %d jobs added, want %d", step.name, got, step.added)
 			}
 		}
+		takeover := func(key string) int64 {
+			t.Helper()
+			before := count(t, db, countJobs)
+			if err := enqueue(t, db, t.Context(), sqldb.Job{Kind: "sync", UniqueKey: "school-1", TakeoverKey: key}); err != nil {
+				t.Fatal(err)
+			}
+			return count(t, db, countJobs) - before
+		}
+		if n := takeover("school-1 again"); n != 0 {
+			t.Errorf("%d jobs take over what waits", n)
+		}
+		if err := exec(t, db, `UPDATE river_job SET state = 'running' WHERE state = 'available'`); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			key   string
+			added int64
+		}{{"school-1 again", 1}, {"school-1 again", 0}, {"school-1 once more", 1}} {
+			if n := takeover(step.key); n != step.added {
+				t.Errorf("%s: %d jobs take over what runs, want %d", step.key, n, step.added)
+			}
+		}
 		if n := count(t, db, readableKeys[engine]); n != 0 {
 			t.Error("a unique key is stored as it is")
 		}

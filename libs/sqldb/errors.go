@@ -22,6 +22,7 @@ var (
 	ErrLocked = errors.New("lock is taken")
 
 	errUnique = errors.New("unique violation")
+	errRights = errors.New("the database role may not do this")
 	// errConflict is in errors after which the same transaction, run again, may succeed.
 	errConflict = errors.New("conflict with another transaction")
 )

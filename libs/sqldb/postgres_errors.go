@@ -63,6 +63,7 @@ var conditions = map[string]string{
 	"3F000": "invalid_schema_name",
 	"40001": "serialization_failure",
 	"40P01": "deadlock_detected",
+	"42501": "insufficient_privilege",
 	"53300": "too_many_connections",
 	"55P03": "lock_not_available",
 	"57014": "query_canceled",
@@ -95,6 +96,8 @@ func postgresText(err *pgconn.PgError) string {
 
 func postgresKinds(code string) []error {
 	switch code {
+	case "42501":
+		return []error{errRights}
 	case "23505":
 		return []error{errUnique}
 	case "40001", "40P01":

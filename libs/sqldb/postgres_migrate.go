@@ -24,9 +24,11 @@ func (b *postgresBackend) migrate(ctx context.Context, migrations fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("sqldb: prepare the job table's migrations: %w", err)
 	}
-	if _, err := jobs.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	applied, err := jobs.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
 		return fmt.Errorf("migrate the job table: %w", postgresFailure(ctx, err))
 	}
+	tellJobs(b.cfg.Changed, applied)
 	if migrations == nil {
 		return nil
 	}
@@ -40,10 +42,19 @@ func (b *postgresBackend) migrate(ctx context.Context, migrations fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("sqldb: read the migrations in %s: %w", Postgres, err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	done, err := provider.Up(ctx)
+	if err != nil {
 		return migrationFailure(err, postgresMigrationCause(ctx, err))
 	}
+	tell(b.cfg.Changed, done)
 	return nil
+}
+
+// hasTable looks in the schema in which a table would be made.
+func (b *postgresBackend) hasTable(ctx context.Context, name string) (there bool, err error) {
+	err = b.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = current_schema() AND c.relname = $1 AND c.relkind IN ('r', 'p'))`, name).Scan(&there)
+	return there, postgresFailure(ctx, err)
 }
 
 // makeSchema asks first, because CREATE SCHEMA IF NOT EXISTS wants the right to create

@@ -57,7 +57,10 @@ func (s *postgresSession) enqueue(ctx context.Context, job Job) error {
 	if err := s.tx.ready(); err != nil {
 		return postgresFailure(ctx, err)
 	}
-	_, err = s.insert.InsertTx(ctx, s.tx, args, opts)
+	result, err := s.insert.InsertTx(ctx, s.tx, args, opts)
+	if next, again := job.takeover(result); err == nil && again {
+		return s.enqueue(ctx, next)
+	}
 	return postgresFailure(ctx, err)
 }
 

@@ -3,11 +3,13 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"sync"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
 )
 
 // RiverClient is what package jobs needs of a river.Client, whose type otherwise
@@ -31,7 +33,16 @@ func (b *sqliteBackend) riverClient(cfg *river.Config) (RiverClient, error) {
 func (b *postgresBackend) riverClient(cfg *river.Config) (RiverClient, error) {
 	own := *cfg
 	own.Schema = b.schema
+	// Rebuilding indexes every night is for who owns them; a service's role owns nothing.
+	own.ReindexerIndexNames = []string{}
 	return river.NewClient(b.driver, &own)
+}
+
+// tellJobs says what has changed about the job table.
+func tellJobs(changed func(string), applied *rivermigrate.MigrateResult) {
+	for _, v := range applied.Versions {
+		changed(fmt.Sprintf("job table, version %d", v.Version))
+	}
 }
 
 // sqliteDriver is River's SQLite driver with one thing exchanged: how a runner learns

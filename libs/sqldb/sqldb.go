@@ -71,6 +71,11 @@ type Job struct {
 	// the transaction that adds more work to do must not rely on a job already
 	// running. Only a hash of the key is stored.
 	UniqueKey string
+	// TakeoverKey, if set, is the key to use instead where the job with UniqueKey runs:
+	// for a caller who knows that its worker is dead. The dead job keeps its key until it
+	// is rescued, long after its timeout. Give each takeover a key of its own: whoever
+	// takes over may die too.
+	TakeoverKey string
 }
 
 // Tx is one write transaction. It is valid until the function given to [DB.Write]
@@ -104,11 +109,15 @@ type Config struct {
 	// Logger receives what the job table's own machinery has to say while it
 	// migrates and inserts. Default: nothing is logged.
 	Logger *slog.Logger
+	// Changed is told what Migrate and Ensure have made or changed, in a few words each.
+	// Default: nobody is.
+	Changed func(change string)
 }
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	backend backend
+	changed func(string)
 	closed  atomic.Bool
 }
 
@@ -125,6 +134,7 @@ type backend interface {
 	// riverClient makes a River client on the engine's connections.
 	riverClient(cfg *river.Config) (RiverClient, error)
 	migrate(ctx context.Context, migrations fs.FS) error
+	hasTable(ctx context.Context, name string) (bool, error)
 	lock(ctx context.Context, name string, wait bool) (unlock func() error, err error)
 	scrub(ctx context.Context) error
 	ping(ctx context.Context) error
@@ -160,7 +170,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{backend: be}, nil
+	return &DB{backend: be, changed: cfg.Changed}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -172,6 +182,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Changed == nil {
+		c.Changed = func(string) {}
 	}
 	return c
 }

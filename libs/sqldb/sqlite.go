@@ -25,6 +25,8 @@ type sqliteBackend struct {
 	driver *sqliteDriver
 	insert *river.Client[*sql.Tx]
 	cfg    Config
+	// written and read are the queries that are kept prepared.
+	written, read *statements
 }
 
 func openSQLite(ctx context.Context, path string, cfg Config) (*sqliteBackend, error) {
@@ -52,6 +54,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (*sqliteBackend, e
 			return nil, errors.Join(fmt.Errorf("open SQLite database: %w", sqliteFailure(ctx, err)), b.close())
 		}
 	}
+	b.written, b.read = newStatements(b.writer), newStatements(b.reader)
 	b.driver = newSQLiteDriver(b.writer)
 	if b.insert, err = newInsertClient(b.driver, cfg, ""); err != nil {
 		return nil, errors.Join(err, b.close())
@@ -117,19 +120,19 @@ func secureFile(path string) error {
 func (b *sqliteBackend) engine() Engine { return SQLite }
 
 func (b *sqliteBackend) begin(ctx context.Context) (session, error) {
-	return b.session(ctx, b.writer)
+	return b.session(ctx, b.writer, b.written)
 }
 
 func (b *sqliteBackend) snapshot(ctx context.Context) (session, error) {
-	return b.session(ctx, b.reader)
+	return b.session(ctx, b.reader, b.read)
 }
 
-func (b *sqliteBackend) session(ctx context.Context, pool *sql.DB) (session, error) {
+func (b *sqliteBackend) session(ctx context.Context, pool *sql.DB, known *statements) (session, error) {
 	tx, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, sqliteFailure(ctx, err)
 	}
-	return &sqliteSession{ctx: ctx, tx: tx, insert: b.insert}, nil
+	return &sqliteSession{ctx: ctx, tx: tx, insert: b.insert, known: known}, nil
 }
 
 func (b *sqliteBackend) wake() { b.driver.wakeups.broadcast() }
@@ -155,5 +158,11 @@ func (b *sqliteBackend) scrub(ctx context.Context) error {
 
 func (b *sqliteBackend) close() error {
 	// The writer goes last: the last connection to close checkpoints the log.
-	return errors.Join(b.reader.Close(), b.writer.Close())
+	var errs []error
+	for _, known := range []*statements{b.read, b.written} {
+		if known != nil { // opening failed before
+			errs = append(errs, known.close())
+		}
+	}
+	return errors.Join(append(errs, b.reader.Close(), b.writer.Close())...)
 }

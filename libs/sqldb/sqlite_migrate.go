@@ -19,9 +19,11 @@ func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("sqldb: prepare the job table's migrations: %w", err)
 	}
-	if _, err := jobs.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	applied, err := jobs.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
 		return fmt.Errorf("migrate the job table: %w", sqliteFailure(ctx, err))
 	}
+	tellJobs(b.cfg.Changed, applied)
 	if migrations == nil {
 		return nil
 	}
@@ -35,10 +37,17 @@ func (b *sqliteBackend) migrate(ctx context.Context, migrations fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("sqldb: read the migrations in %s: %w", SQLite, err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	done, err := provider.Up(ctx)
+	if err != nil {
 		return migrationFailure(err, sqliteMigrationCause(ctx, err))
 	}
+	tell(b.cfg.Changed, done)
 	return nil
+}
+
+func (b *sqliteBackend) hasTable(ctx context.Context, name string) (there bool, err error) {
+	err = b.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)`, name).Scan(&there)
+	return there, sqliteFailure(ctx, err)
 }
 
 // sqliteMigrationCause strips SQLite's error as any other: a migration has no arguments,

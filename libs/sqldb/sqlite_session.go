@@ -12,13 +12,20 @@ type sqliteSession struct {
 	ctx    context.Context // of the whole transaction: its end rolls back
 	tx     *sql.Tx
 	insert *river.Client[*sql.Tx]
+	known  *statements
 }
 
 func (s *sqliteSession) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	if err := checkQuery(query, args); err != nil {
 		return 0, err
 	}
-	result, err := s.tx.ExecContext(ctx, query, args...)
+	var result sql.Result
+	var err error
+	if prepared := s.known.in(ctx, s.tx, query); prepared != nil {
+		result, err = prepared.ExecContext(ctx, args...)
+	} else {
+		result, err = s.tx.ExecContext(ctx, query, args...)
+	}
 	if err != nil {
 		return 0, sqliteFailure(ctx, err)
 	}
@@ -30,7 +37,13 @@ func (s *sqliteSession) Query(ctx context.Context, query string, args ...any) (R
 	if err := checkQuery(query, args); err != nil {
 		return nil, err
 	}
-	rows, err := s.tx.QueryContext(ctx, query, args...)
+	var rows *sql.Rows
+	var err error
+	if prepared := s.known.in(ctx, s.tx, query); prepared != nil {
+		rows, err = prepared.QueryContext(ctx, args...)
+	} else {
+		rows, err = s.tx.QueryContext(ctx, query, args...)
+	}
 	if err != nil {
 		return nil, sqliteFailure(ctx, err)
 	}
@@ -47,7 +60,10 @@ func (s *sqliteSession) enqueue(ctx context.Context, job Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.insert.InsertTx(ctx, s.tx, args, opts)
+	result, err := s.insert.InsertTx(ctx, s.tx, args, opts)
+	if next, again := job.takeover(result); err == nil && again {
+		return s.enqueue(ctx, next)
+	}
 	return sqliteFailure(ctx, err)
 }
 

@@ -118,8 +118,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 }
 
 func (s *Service) prepare(ctx context.Context) (err error) {
-	if err := s.db.Migrate(ctx, store.Migrations()); err != nil {
-		return fmt.Errorf("export: migrate: %w", err)
+	if err := migrate(ctx, s.db); err != nil {
+		return err
 	}
 	s.outbox, err = outbox.New(ctx, outbox.Config{Service: Name, DB: s.db, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
 	if err != nil {

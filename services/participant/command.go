@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/server"
 )
 
@@ -51,16 +51,13 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	return errors.Join(p.Serve(ctx, lis, s, eraseDeadline), s.Close())
 }
 
-// ReadSystems reads the list of systems. Its database URLs hold secrets, so the file must not be readable by others.
+// ReadSystems reads the list of systems. Its database URLs may hold passwords, so the file is one that [keyring.OpenSecret] opens.
 func ReadSystems(path string) ([]SystemConfig, error) {
-	f, err := os.Open(path)
+	f, err := keyring.OpenSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("participant: systems: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("participant: %s can be read by others; it may hold passwords of databases: give it mode 0600", path)
-	}
 	dec := yaml.NewDecoder(io.LimitReader(f, 1<<20))
 	dec.KnownFields(true)
 	var list []struct {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/privacyops/privacyops/services/participant"
 	"github.com/privacyops/privacyops/services/participant/sample"
 )
@@ -125,5 +127,37 @@ func TestWrapSeesEverySystem(t *testing.T) {
 	})
 	if !seen["sis"] || !seen[sample.System] || len(seen) != 2 {
 		t.Errorf("wrapped %v", seen)
+	}
+}
+
+// TestReadSystems: the list is read whole, by nobody but its owner, and a word that nobody knows is no setting.
+func TestReadSystems(t *testing.T) {
+	t.Parallel()
+	const list = "- name: lms\n  dataMap: /maps/lms.yaml\n  database: postgres://reader@db/lms\n  controllers: [north, south]\n"
+	for name, tc := range map[string]struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		"as it should be":       {list, 0o600, ""},
+		"everybody may read it": {list, 0o644, "mode"},
+		"a word too many":       {list + "  colour: red\n", 0o600, "colour"},
+		"no list":               {"name: lms\n", 0o600, "systems.yaml"},
+	} {
+		path := filepath.Join(t.TempDir(), "systems.yaml")
+		if err := errors.Join(os.WriteFile(path, []byte(tc.text), 0o600), os.Chmod(path, tc.mode)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := participant.ReadSystems(path)
+		if tc.want != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: %v, want a word on %q", name, err, tc.want)
+			}
+			continue
+		}
+		want := []participant.SystemConfig{{Name: "lms", DataMap: "/maps/lms.yaml", Database: "postgres://reader@db/lms", Controllers: []string{"north", "south"}}}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", name, err, diff)
+		}
 	}
 }

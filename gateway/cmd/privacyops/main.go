@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/privacyops/privacyops/gateway"
+	"github.com/privacyops/privacyops/libs/redis"
 )
 
 // cli is the command line.
@@ -21,6 +22,11 @@ type cli struct {
 	Demo   demoCommand   `cmd:"" help:"Play the main job against a fresh suite, and prove each step."`
 	Token  tokenCommand  `cmd:"" help:"Make a token of an embedded installation's development issuer."`
 	Verify verifyCommand `cmd:"" help:"Verify evidence without asking the suite."`
+
+	Init        initCommand        `cmd:"" help:"Make the keys and certificates of an installation of separate processes, or renew its certificates."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring the databases that are named up to date."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a process on this machine whether it is ready. Exit code 0: it is."`
+	Move        moveCommand        `cmd:"" help:"Move an embedded installation to PostgreSQL."`
 
 	Version kong.VersionFlag `help:"Show the version."`
 }
@@ -31,6 +37,7 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 func main() {
+	redis.Silence()
 	if target, args := serviceTarget(os.Args[1:]); target != "" {
 		os.Exit(runService(target, args))
 	}

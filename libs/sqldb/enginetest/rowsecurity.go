@@ -2,8 +2,10 @@ package enginetest
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/url"
+	"sync/atomic"
 	"testing" //nolint:depguard // it serves the tests of every store
 
 	"github.com/jackc/pgx/v5"
@@ -44,17 +46,31 @@ func RowSecurity(t *testing.T, migrations fs.FS) *sqldb.DB {
 	if err := rows.Err(); err != nil || tables == 0 {
 		t.Fatalf("%d tables with a controller, %v", tables, err)
 	}
-	return asApplication(ctx, t, conn, address)
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: Application(t, address)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
-// asApplication opens the database as a role that may read and write and owns nothing.
-func asApplication(ctx context.Context, t *testing.T, conn *pgx.Conn, address string) *sqldb.DB {
+var roles atomic.Int64
+
+// Application makes a role that may read and write what a PostgreSQL database of [pgtest.Database] has in it now, and owns
+// nothing. It returns the database's URL for that role, which exists until the test ends.
+func Application(t testing.TB, address string) string {
 	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := "app_" + u.Path[1:]
+	role := fmt.Sprintf("app_%s_%d", u.Path[1:], roles.Add(1))
 	quoted := pgx.Identifier{role}.Sanitize()
 	for _, statement := range []string{
 		"CREATE ROLE " + quoted + " LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS",
@@ -76,10 +92,5 @@ func asApplication(ctx context.Context, t *testing.T, conn *pgx.Conn, address st
 		_, _ = admin.Exec(ctx, "DROP ROLE "+quoted)
 	})
 	u.User = url.UserPassword(role, "app")
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: u.String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+	return u.String()
 }

@@ -111,12 +111,17 @@ func needServer(t testing.TB) {
 		}
 	})
 	if trouble != nil {
-		message := fmt.Sprintf("PostgreSQL cannot be started here: %v. Install its server or set %s.", trouble, Variable)
-		if os.Getenv("CI") != "" { //nolint:forbidigo // tests are configured by the environment
-			t.Fatal(message)
-		}
-		t.Skip(message)
+		missing(t, trouble)
 	}
+}
+
+func missing(t testing.TB, trouble error) {
+	t.Helper()
+	message := fmt.Sprintf("PostgreSQL cannot be started here: %v. Install its server or set %s.", trouble, Variable)
+	if os.Getenv("CI") != "" { //nolint:forbidigo // tests are configured by the environment
+		t.Fatal(message)
+	}
+	t.Skip(message)
 }
 
 // command runs one statement on the server.

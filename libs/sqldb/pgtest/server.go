@@ -23,6 +23,9 @@ import (
 type server struct {
 	dsn  string
 	dir  string
+	port int
+	bin  string              // folder of its programs
+	cred *syscall.Credential // of the user it runs as; nil: ours
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 }
@@ -34,31 +37,31 @@ func start(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, errors.New("pg_config was not found")
 	}
-	bin := strings.TrimSpace(string(out))
-	cred, err := credential()
-	if err != nil {
+	s := &server{bin: strings.TrimSpace(string(out))}
+	if s.cred, err = credential(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pgtest-")
-	if err != nil {
+	if s.dir, err = os.MkdirTemp("", "pgtest-"); err != nil {
 		return nil, err
 	}
-	if cred != nil {
-		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+	if s.cred != nil {
+		if err := os.Chown(s.dir, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
 			return nil, err
 		}
 	}
-	s := &server{dir: dir}
-	if err := s.cluster(ctx, bin, cred); err != nil {
-		_ = os.RemoveAll(dir)
+	if err := s.cluster(ctx); err != nil {
+		_ = os.RemoveAll(s.dir)
 		return nil, err
 	}
 	for range 3 { // another process may take the free port first
-		if err = s.run(ctx, bin, cred); err == nil {
+		if s.port, err = freePort(ctx); err != nil {
+			break
+		}
+		if err = s.run(ctx); err == nil {
 			return s, nil
 		}
 	}
-	_ = os.RemoveAll(dir)
+	_ = os.RemoveAll(s.dir)
 	return nil, err
 }
 
@@ -84,35 +87,35 @@ func credential() (*syscall.Credential, error) {
 
 func (s *server) data() string { return filepath.Join(s.dir, "data") }
 
-func (s *server) cluster(ctx context.Context, bin string, cred *syscall.Credential) error {
+func (s *server) cluster(ctx context.Context) error {
 	//nolint:gosec // the binary is where pg_config says
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=trust",
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	cmd.Dir = s.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }
 
-// run starts the server and waits until it answers. It dies with this process: the
-// thread that started it stays alive until then.
-func (s *server) run(ctx context.Context, bin string, cred *syscall.Credential) error {
+func freePort(ctx context.Context) (int, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		return err
-	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// run starts the server and waits until it answers. It dies with this process: the
+// thread that started it stays alive until then.
+func (s *server) run(ctx context.Context) error {
 	var log bytes.Buffer
 	//nolint:gosec // the binary is where pg_config says
-	s.cmd = exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200")
+	s.cmd = exec.CommandContext(ctx, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=300")
 	s.cmd.Dir, s.cmd.Stderr = s.dir, &log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Pdeathsig: syscall.SIGQUIT}
 	s.done = make(chan struct{})
 	started := make(chan error)
 	go func() {
@@ -127,7 +130,7 @@ func (s *server) run(ctx context.Context, bin string, cred *syscall.Credential) 
 	if err := <-started; err != nil {
 		return err
 	}
-	s.dsn = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	s.dsn = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
 	if !s.answers(ctx) {
 		s.halt()
 		return fmt.Errorf("postgres did not start: %s", bytes.TrimSpace(log.Bytes()))

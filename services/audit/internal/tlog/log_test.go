@@ -394,7 +394,7 @@ func TestKeyFiles(t *testing.T) {
 	if _, err := ReadKey(file, "another.test/log"); err == nil {
 		t.Error("the key of another log was read")
 	}
-	if err := os.Chmod(file, 0o640); err != nil {
+	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ReadKey(file, origin); err == nil {

@@ -85,8 +85,11 @@ func (s *Store) Insert(ctx context.Context, tx sqldb.Tx, w *export.Work) error {
 // enqueue adds a job unless one for the same fence waits. The fence is part of the key because a job that died with its
 // process keeps its key: whoever takes the export over must not have to wait for that to be noticed.
 func enqueue(ctx context.Context, tx sqldb.Tx, kind string, ref export.Ref, fence int64) error {
-	return tx.Enqueue(ctx, sqldb.Job{Kind: kind, Args: JobArgs{ref.Controller, ref.ID},
-		UniqueKey: fmt.Sprintf("%s#%d", ref.Name(), fence)})
+	return tx.Enqueue(ctx, jobOf(kind, ref, fence))
+}
+
+func jobOf(kind string, ref export.Ref, fence int64) sqldb.Job {
+	return sqldb.Job{Kind: kind, Args: JobArgs{ref.Controller, ref.ID}, UniqueKey: fmt.Sprintf("%s#%d", ref.Name(), fence)}
 }
 
 // Get reads an export. The error is export.ErrMissing where the controller has none of that id.

@@ -10,6 +10,9 @@ import (
 	"github.com/privacyops/privacyops/services/export/internal/export"
 )
 
+// takeoverEvery is how often at most a job is added for an export whose job was fetched by a worker that died.
+const takeoverEvery = 30 * time.Second
+
 // sweepLimit bounds one sweep; the next one goes on.
 const sweepLimit = 500
 
@@ -18,9 +21,9 @@ const sweepLimit = 500
 // by their times alone and hands out only names; the jobs read them, controller by controller.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	at := sqldb.Micros(now)
-	err := s.sweep(ctx, JobAdvance, `SELECT controller, id, fence FROM export
+	err := s.sweep(ctx, now, JobAdvance, `SELECT controller, id, fence FROM export
 		WHERE settled = 0 AND next_time <= $1 AND lease_until <= $2 ORDER BY next_time LIMIT $3`, at, at, sweepLimit)
-	err = errors.Join(err, s.sweep(ctx, JobExpire, `SELECT controller, id, fence FROM export
+	err = errors.Join(err, s.sweep(ctx, now, JobExpire, `SELECT controller, id, fence FROM export
 		WHERE package_file <> '' AND expire_time <= $1 ORDER BY expire_time LIMIT $2`, at, sweepLimit))
 	s.scrub(ctx)
 	return err
@@ -31,7 +34,7 @@ type taken struct {
 	fence int64
 }
 
-func (s *Store) sweep(ctx context.Context, kind, query string, args ...any) error {
+func (s *Store) sweep(ctx context.Context, now time.Time, kind, query string, args ...any) error {
 	var due []taken
 	err := s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) (err error) {
 		due, err = collect(ctx, q, func(r sqldb.Rows) (t taken, err error) {
@@ -45,7 +48,10 @@ func (s *Store) sweep(ctx context.Context, kind, query string, args ...any) erro
 	}
 	return s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		for _, t := range due {
-			if err := enqueue(ctx, tx, kind, t.Ref, t.fence); err != nil {
+			job := jobOf(kind, t.Ref, t.fence)
+			// A worker that died between fetching its job and taking the export left the fence as it was.
+			job.TakeoverKey = fmt.Sprintf("%s/%d", job.UniqueKey, now.UnixNano()/int64(takeoverEvery))
+			if err := tx.Enqueue(ctx, job); err != nil {
 				return err
 			}
 		}

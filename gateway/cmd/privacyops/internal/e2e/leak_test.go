@@ -30,7 +30,6 @@ const canary = "kanarie.7319@skole.example Ærøskøbing Ångstrøm"
 
 func TestNoPersonIsInWhatTheSuiteLeavesBehind(t *testing.T) {
 	t.Parallel()
-	embeddedOnly(t)
 	o := newObserved(t)
 	pupil, sibling := sample.Pupil(), sample.Sibling()
 	values := append(append(pupil.Values(), sibling.Values()...), pupil.GuardianEmail, canary, "kanarie.7319", "Ærøskøbing")
@@ -60,7 +59,11 @@ func TestNoPersonIsInWhatTheSuiteLeavesBehind(t *testing.T) {
 	for _, hit := range s.hits[:min(len(s.hits), 40)] {
 		t.Error(hit)
 	}
-	for _, kind := range []string{"span", "log line", "metrics", "kept_river_job cell", "kept_audit_outbox cell", "file", "file name", "answer"} {
+	kinds := []string{"span", "log line", "metrics", "kept_river_job cell", "kept_audit_outbox cell", "file", "file name", "answer"}
+	if onStack {
+		kinds = append(kinds, "consent cell", "erasure cell", "export cell", "Redis key", "Redis value")
+	}
+	for _, kind := range kinds {
 		if s.places[kind] == 0 {
 			t.Errorf("no place of the kind %q was looked at", kind)
 		}
@@ -176,6 +179,10 @@ func spanText(s sdktrace.ReadOnlySpan) string {
 // keepWhatIsWritten makes the services' databases keep every version of every row of tables whose rows come and go.
 func (o *observed) keepWhatIsWritten(tables ...string) {
 	o.t.Helper()
+	if onStack {
+		o.keepOnStack(tables)
+		return
+	}
 	databases, err := filepath.Glob(filepath.Join(o.dir, "*.db"))
 	must(o.t, err)
 	for _, database := range databases {
@@ -199,6 +206,9 @@ func (o *observed) keepWhatIsWritten(tables ...string) {
 // lookAtDatabases searches the jobs and waiting events of all services, and makes sure that the log has files to search.
 func (o *observed) lookAtDatabases(s *scanner) {
 	o.t.Helper()
+	if onStack {
+		o.lookAtServers(s)
+	}
 	databases, err := filepath.Glob(filepath.Join(o.dir, "*.db"))
 	must(o.t, err)
 	for _, database := range databases {
@@ -243,19 +253,26 @@ func (leaking) ForceFlush(context.Context) error { return nil }
 // TestLeakIsFound shows that the search would find a canary in spans, log lines, jobs and files.
 func TestLeakIsFound(t *testing.T) {
 	t.Parallel()
-	embeddedOnly(t)
 	o := newObserved(t, leaking{})
 	o.as("platform").get(school, nil)
 	_, err := io.WriteString(o.log, `{"msg":"`+escaped(canary)+`"}`+"\n")
 	must(t, err)
 	s := newScanner(canary)
 	o.lookAtEmissions(s)
+	kinds := []string{"span", "log"}
+	if onStack {
+		o.plantOnServers(canary)
+		o.lookAtServers(s)
+		kinds = append(kinds, "planted", "Redis")
+	}
 	found := map[string]bool{}
 	for _, hit := range s.hits {
 		kind, _, _ := strings.Cut(hit, " ")
 		found[kind] = true
 	}
-	if !found["span"] || !found["log"] {
-		t.Errorf("planted canaries are not found: %v", found)
+	for _, kind := range kinds {
+		if !found[kind] {
+			t.Errorf("a planted canary is not found in the %s: %v", kind, found)
+		}
 	}
 }

@@ -3,15 +3,18 @@ package e2e
 import (
 	"net/url"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/suite"
+	"github.com/privacyops/privacyops/libs/redis"
+	"github.com/privacyops/privacyops/libs/redis/redistest"
 	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 )
 
-// onStack is set where the tests run on PostgreSQL with replicas instead of the embedded engine. The tests are the same.
+// onStack is set where the tests run on PostgreSQL and Redis with replicas instead of the embedded engine. The tests are the same.
 var onStack = os.Getenv("PRIVACYOPS_TEST_STACK") != ""
 
 // replicas is how many of each service run on the stack.
@@ -21,8 +24,20 @@ const replicas = 2
 func place(t *testing.T, o *suite.Options) {
 	t.Helper()
 	if onStack {
-		o.Database, o.Replicas = ownDatabase(t), replicas
+		o.Database, o.Replicas, o.Redis = ownDatabase(t), replicas, ownRedis(t)
 	}
+}
+
+// ownRedises are the servers by their URLs, for tests that look into them.
+var ownRedises sync.Map
+
+// ownRedis starts a Redis for one installation. Its keys name controllers, and all installations of these tests have the same.
+func ownRedis(t *testing.T) redis.Settings {
+	t.Helper()
+	server := redistest.Start(t)
+	cfg := server.Config()
+	ownRedises.Store(cfg.URL, server)
+	return redis.Settings{URL: cfg.URL, PasswordFile: cfg.PasswordFile}
 }
 
 // ownDatabase makes a database and a role that may make schemas in it and is bound by row-level security, as an installation's.
@@ -45,12 +60,4 @@ func ownDatabase(t *testing.T) string {
 	}
 	u.User = url.UserPassword(role, "suite")
 	return u.String()
-}
-
-// embeddedOnly skips a test that looks into the files of an embedded installation.
-func embeddedOnly(t *testing.T) {
-	t.Helper()
-	if onStack {
-		t.Skip("it reads the SQLite files of an embedded installation; on PostgreSQL there are none")
-	}
 }

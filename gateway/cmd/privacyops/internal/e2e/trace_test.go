@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 
+	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/suite"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
 	"github.com/privacyops/privacyops/services/participant/sample"
@@ -21,6 +22,7 @@ type observed struct {
 	spans   *tracetest.SpanRecorder
 	log     *logLines
 	metrics map[string]http.Handler
+	options suite.Options // what the installation was started with
 }
 
 // newObserved starts an installation that logs everything and keeps its spans. Processors see the spans first.
@@ -34,6 +36,7 @@ func newObserved(t *testing.T, processors ...sdktrace.SpanProcessor) *observed {
 		s.suite.Observe = func(service string, tel *telemetry.Telemetry) {
 			handlers <- func() { o.metrics[service] = tel.Metrics }
 		}
+		o.options = s.suite
 	})
 	for len(handlers) > 0 { // all have started
 		(<-handlers)()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/privacyops/privacyops/gateway"
 	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	"github.com/privacyops/privacyops/services/audit"
@@ -41,6 +42,8 @@ type Options struct {
 	LogLevel string
 	// Database is the URL of a PostgreSQL database in which each service has a schema; empty: a SQLite file for each in DataDir.
 	Database string
+	// Redis is what the replicas of a service share; without a URL each is for itself.
+	Redis redis.Settings
 	// Replicas is how many of each service run that can have replicas; default 1. More than one needs Database.
 	Replicas int
 	// Systems are databases of platforms that the suite speaks for.
@@ -123,6 +126,9 @@ func Start(ctx context.Context, o Options) (s *Suite, err error) {
 			err = errors.Join(err, stopped)
 		}
 	}()
+	if err := s.at.moved(o.Database); err != nil {
+		return s, err
+	}
 	if s.Issuer, err = access.OpenIssuer(s.at.keys()); err != nil {
 		return s, err
 	}
@@ -232,7 +238,7 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 		c := audit.Command{Settings: set, Database: s.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
 		return c.Serve(ctx, p, lis)
 	case "consent":
-		c := consent.Command{Settings: set, Database: s.database(name), AuditAddr: s.peers["audit"]}
+		c := consent.Command{Settings: set, Redis: s.opts.Redis, Database: s.database(name), AuditAddr: s.peers["audit"]}
 		return c.Serve(ctx, p, lis)
 	case "participant":
 		c := participant.Command{Settings: set, LedgerDir: s.at.path("ledger")}
@@ -242,13 +248,15 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 			AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"], Participants: s.participants(), Exclusive: s.opts.Database == ""}
 		return c.Serve(ctx, p, lis)
 	case "erasure":
-		c := erasure.Command{Settings: set, Database: s.database(name), CertificateKey: s.at.certificateKey(),
+		c := erasure.Command{Settings: set, Redis: s.opts.Redis, Database: s.database(name), CertificateKey: s.at.certificateKey(),
 			AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"], Participants: s.participants(), Exclusive: s.opts.Database == ""}
 		return c.Serve(ctx, p, lis, func(cfg *erasure.Config) { cfg.Backoff = s.opts.Backoff })
 	default:
-		c := gateway.Command{Settings: set, AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"],
+		c := gateway.Command{Settings: set, Redis: s.opts.Redis, AuditAddr: s.peers["audit"], ConsentAddr: s.peers["consent"],
 			ExportAddr: s.peers["export"], ErasureAddr: s.peers["erasure"]}
-		c.Admin = s.opts.Admin
+		if lis.Addr().String() == s.Addresses[name] { // one address, so one of the replicas has it
+			c.Admin = s.opts.Admin
+		}
 		return c.Serve(ctx, p, lis)
 	}
 }

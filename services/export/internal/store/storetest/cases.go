@@ -250,6 +250,24 @@ func sweepFindsDue(t *testing.T, o Opened) {
 	}
 }
 
+// deadBeforeTaking: a worker may die when its job has been fetched and the export not yet been taken. The job counts as running for
+// as long as one may run, and must not keep others away.
+func deadBeforeTaking(t *testing.T, o Opened) {
+	o.insert(t, work(t, "north", 1))
+	for n := range int64(3) {
+		check(t, o.DB.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE river_job SET state = 'running'`)
+			return err
+		}))
+		for range 2 { // two replicas look at the same time
+			check(t, o.Sweep(context.Background(), now.Add(time.Duration(n)*lease)))
+		}
+		if got := o.jobs(t, store.JobAdvance); got != n+2 {
+			t.Fatalf("after %d deaths there are %d jobs, want one more than deaths", n+1, got)
+		}
+	}
+}
+
 func filesAreAccountedFor(t *testing.T, o Opened) {
 	w := work(t, "north", 1)
 	o.insert(t, w)
