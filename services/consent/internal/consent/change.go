@@ -18,6 +18,11 @@ const (
 	Agreement    ChangeKind = "consent.given"
 	Withdrawal   ChangeKind = "consent.withdrawn"
 	ErasureNoted ChangeKind = "subject.erased"
+	Objecting    ChangeKind = "objection.made"
+	Resolving    ChangeKind = "objection.resolved"
+	Restricting  ChangeKind = "restriction.made"
+	Lifting      ChangeKind = "restriction.lifted"
+	Linking      ChangeKind = "subjects.linked"
 )
 
 // Change is what one revision has changed. Whoever remembers answers learns from the changes which of them no longer hold.

@@ -82,6 +82,14 @@ type (
 		pb.UnsafeErasedServer
 		*handlers
 	}
+	rightsServer struct {
+		pb.UnsafeRightsServer
+		*handlers
+	}
+	documentsServer struct {
+		pb.UnsafeDocumentsServer
+		*handlers
+	}
 )
 
 var (
@@ -90,6 +98,8 @@ var (
 	_ pb.LegalBasisServer     = (*basisServer)(nil)
 	_ pb.ConsentsServer       = (*consentsServer)(nil)
 	_ pb.ErasedServer         = (*erasedServer)(nil)
+	_ pb.RightsServer         = (*rightsServer)(nil)
+	_ pb.DocumentsServer      = (*documentsServer)(nil)
 )
 
 // Register puts the service's gRPC services on a server.
@@ -104,6 +114,8 @@ func Register(r grpc.ServiceRegistrar, p Parts) error {
 	pb.RegisterLegalBasisServer(r, &basisServer{handlers: h})
 	pb.RegisterConsentsServer(r, &consentsServer{handlers: h})
 	pb.RegisterErasedServer(r, &erasedServer{handlers: h})
+	pb.RegisterRightsServer(r, &rightsServer{handlers: h})
+	pb.RegisterDocumentsServer(r, &documentsServer{handlers: h})
 	return nil
 }
 
