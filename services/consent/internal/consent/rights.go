@@ -59,4 +59,6 @@ type Restriction struct {
 }
 
 // Covers reports whether the restriction, while it is active, stands in the way of an activity.
-func (r Restriction) Covers(activity ActivityID) bool { return r.Activity == "" || r.Activity == activity }
+func (r Restriction) Covers(activity ActivityID) bool {
+	return r.Activity == "" || r.Activity == activity
+}
