@@ -1197,7 +1197,7 @@ func (x *BatchedDecision) GetConsent() []byte {
 	return nil
 }
 
-// AppendAuditEventsResponse is empty: all events are durable.
+// AppendAuditEventsResponse says that everything was accepted.
 type AppendAuditEventsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
