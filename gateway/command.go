@@ -26,6 +26,8 @@ type Command struct {
 	AuditAddr      string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
 	Certificate    string         `help:"Certificate of the public port, a PEM file. Without one only loopback is served." env:"PRIVACYOPS_PUBLIC_CERTIFICATE"`
 	Key            string         `help:"Its key, a PEM file of mode 0600." env:"PRIVACYOPS_PUBLIC_KEY"`
+	PerCaller      int            `help:"Calls a second that the holder of a token may make." name:"calls-per-caller" env:"PRIVACYOPS_CALLS_PER_CALLER" default:"2000"`
+	PerAddress     int            `help:"Calls a second that an address may make, before anything is known about the caller." name:"calls-per-address" env:"PRIVACYOPS_CALLS_PER_ADDRESS" default:"4000"`
 	TrustedProxies []string       `help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PRIVACYOPS_TRUSTED_PROXIES"`
 	Linger         time.Duration  `help:"How long it still takes calls when it is told to stop, so that load balancers and clients can leave it." env:"PRIVACYOPS_LINGER" default:"3s"`
 }
@@ -76,7 +78,7 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	defer func() { err = errors.Join(err, shared.Close()) }()
 	g, err := New(ctx, Config{Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
 		TLS: server.TLSFiles{Certificate: c.Certificate, Key: c.Key}, Verifier: p.Verifier, Telemetry: p.Telemetry, Clock: p.Clock,
-		Version: Version, TrustedProxies: proxies, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
+		Version: Version, TrustedProxies: proxies, Limits: Limits{CallsPerCaller: c.PerCaller, CallsPerAddress: c.PerAddress}, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
