@@ -47,20 +47,20 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
-	var conns []*grpc.ClientConn
+	var opened []*lanes
 	defer func() {
-		for _, conn := range conns {
-			err = errors.Join(err, conn.Close())
+		for _, l := range opened {
+			err = errors.Join(err, l.close())
 		}
 	}()
-	dial := func(service, address string) *grpc.ClientConn {
-		conn, derr := p.Dial(server.Peer{Service: service, Address: address})
+	dial := func(service, address string) grpc.ClientConnInterface {
+		l, derr := openLanes(func() (*grpc.ClientConn, error) { return p.Dial(server.Peer{Service: service, Address: address}) })
 		if derr != nil {
 			err = errors.Join(err, derr)
 			return nil
 		}
-		conns = append(conns, conn)
-		return conn
+		opened = append(opened, l)
+		return l
 	}
 	consent, export := dial("consent", c.ConsentAddr), dial("export", c.ExportAddr)
 	erasure, audit := dial("erasure", c.ErasureAddr), dial("audit", c.AuditAddr)

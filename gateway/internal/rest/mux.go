@@ -30,7 +30,7 @@ func (h *Handler) newMux(ctx context.Context) (*runtime.ServeMux, error) {
 			Marshaler: &runtime.JSONPb{MarshalOptions: jsonOptions}}),
 		runtime.WithDisableHTTPMethodOverride(), runtime.WithDisablePathLengthFallback(),
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(nothing),
-		runtime.WithOutgoingTrailerMatcher(nothing), runtime.WithWriteContentLength(),
+		runtime.WithOutgoingTrailerMatcher(nothing), runtime.WithWriteContentLength(), runtime.WithForwardResponseOption(secure),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 			h.fail(w, r, err)
 		}),

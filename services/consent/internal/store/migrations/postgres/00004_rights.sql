@@ -50,8 +50,19 @@ CREATE TABLE restriction_subject (
 );
 CREATE INDEX restriction_subject_by_restriction ON restriction_subject (controller, restriction_id);
 
--- Identifiers of one person, as pseudonyms: those with the same person id belong together since link_time. An identifier that was
--- found to belong to several people has shared = 1 and links nothing.
+-- Which identifiers, as pseudonyms, were named as one person's, call by call. Is_primary marks those of the controller's primary
+-- type at that time.
+CREATE TABLE subject_naming (
+  controller TEXT NOT NULL REFERENCES controller (controller),
+  subject_ref TEXT NOT NULL,
+  link_revision BIGINT NOT NULL,
+  is_primary BIGINT NOT NULL,
+  PRIMARY KEY (controller, subject_ref, link_revision)
+);
+CREATE INDEX subject_naming_by_revision ON subject_naming (controller, link_revision);
+
+-- Whose an identifier is, from link_time on until its next row: those with the same person id belong together. An identifier that
+-- was found to belong to several people has shared = 1 and links nothing. Rows are only added.
 CREATE TABLE subject_link (
   controller TEXT NOT NULL REFERENCES controller (controller),
   subject_ref TEXT NOT NULL,
@@ -59,7 +70,7 @@ CREATE TABLE subject_link (
   shared BIGINT NOT NULL,
   link_time BIGINT NOT NULL,
   link_revision BIGINT NOT NULL,
-  PRIMARY KEY (controller, subject_ref)
+  PRIMARY KEY (controller, subject_ref, link_revision)
 );
 CREATE INDEX subject_link_by_person ON subject_link (controller, person_id);
 

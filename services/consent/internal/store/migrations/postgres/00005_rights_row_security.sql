@@ -14,6 +14,9 @@ CREATE POLICY of_controller ON restriction_subject USING (current_setting('priva
 ALTER TABLE subject_link ENABLE ROW LEVEL SECURITY;
 ALTER TABLE subject_link FORCE ROW LEVEL SECURITY;
 CREATE POLICY of_controller ON subject_link USING (current_setting('privacyops.controller', true) IN (controller, '*')) WITH CHECK (current_setting('privacyops.controller', true) IN (controller, '*'));
+ALTER TABLE subject_naming ENABLE ROW LEVEL SECURITY;
+ALTER TABLE subject_naming FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_controller ON subject_naming USING (current_setting('privacyops.controller', true) IN (controller, '*')) WITH CHECK (current_setting('privacyops.controller', true) IN (controller, '*'));
 
 -- +goose Down
 DROP POLICY of_controller ON objection;
@@ -31,3 +34,6 @@ ALTER TABLE restriction_subject DISABLE ROW LEVEL SECURITY;
 DROP POLICY of_controller ON subject_link;
 ALTER TABLE subject_link NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE subject_link DISABLE ROW LEVEL SECURITY;
+DROP POLICY of_controller ON subject_naming;
+ALTER TABLE subject_naming NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE subject_naming DISABLE ROW LEVEL SECURITY;
