@@ -189,3 +189,19 @@ func TestCheckCommand(t *testing.T) {
 		t.Errorf("without a token: %d %q %q", code, out, words)
 	}
 }
+
+// Many who watch keep nobody else waiting.
+func TestManyWatches(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 150 {
+		if c := follow(w.as("partner"), "").next(); c.GetKind() != consentv1.LegalBasisChange_KIND_UNSPECIFIED {
+			t.Fatalf("a watch begins with %v", c)
+		}
+	}
+	began := time.Now()
+	w.as("dpo").get(school, &consentv1.Controller{})
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("with 150 watches a call took %s", took)
+	}
+}
