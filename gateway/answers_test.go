@@ -256,6 +256,48 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// What a watch is of comes from the path, and how it goes on from the query; a parameter that is unknown, that comes twice, or that
+// the path has said already is refused before anything is asked.
+func TestWatchWithParameters(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	var asked []*consentv1.WatchLegalBasisRequest
+	s.consent.watch = func(req *consentv1.WatchLegalBasisRequest, stream grpc.ServerStreamingServer[consentv1.LegalBasisChange]) error {
+		asked = append(asked, req)
+		return stream.Send(&consentv1.LegalBasisChange{ResumeToken: "next", Kind: consentv1.LegalBasisChange_CONSENT_WITHDRAWN})
+	}
+	const path = "/v1/controllers/skole/legalBasis:watch"
+	token := s.token("partner", "skole")
+	for query, want := range map[string]string{"": "", "?resumeToken=a%2Bb_-": "a+b_-"} {
+		a := s.do(call{method: "GET", path: path + query, token: token})
+		var line struct{ Kind, ResumeToken string }
+		if err := json.Unmarshal([]byte(a.body), &line); err != nil || a.StatusCode != http.StatusOK || line.Kind != "CONSENT_WITHDRAWN" || line.ResumeToken != "next" {
+			t.Errorf("%s: %d %s", query, a.StatusCode, a.body)
+		}
+		if last := asked[len(asked)-1]; last.GetParent() != "controllers/skole" || last.GetResumeToken() != want {
+			t.Errorf("%s: asked %v", query, last)
+		}
+	}
+	n := len(asked)
+	for query, reason := range map[string]string{
+		"?resumetoken=x": "UNKNOWN_PARAMETER", "?resume_token=x": "UNKNOWN_PARAMETER", "?parent=controllers/andre": "UNKNOWN_PARAMETER",
+		"?resumeToken=x&resumeToken=y": "INVALID_ARGUMENT", "?resumeToken=%zz": "QUERY_INVALID",
+	} {
+		if a := s.do(call{method: "GET", path: path + query, token: token}); a.StatusCode != http.StatusBadRequest || a.reason(t) != reason {
+			t.Errorf("%s: %d %s", query, a.StatusCode, a.body)
+		}
+	}
+	if a := s.do(call{method: "GET", path: strings.Replace(path, "skole", "andre", 1), token: token}); a.StatusCode != http.StatusNotFound {
+		t.Errorf("a foreign controller: %d %s", a.StatusCode, a.body)
+	}
+	if a := s.do(call{method: "GET", path: path, token: s.token("dpo", "skole")}); a.StatusCode != http.StatusForbidden {
+		t.Errorf("another role: %d %s", a.StatusCode, a.body)
+	}
+	if len(asked) != n {
+		t.Errorf("refused watches were asked for: %v", asked[n:])
+	}
+}
+
 func TestWatchOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)

@@ -26,6 +26,8 @@ type Command struct {
 	AuditAddr      string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
 	Certificate    string         `help:"Certificate of the public port, a PEM file. Without one only loopback is served." env:"PRIVACYOPS_PUBLIC_CERTIFICATE"`
 	Key            string         `help:"Its key, a PEM file of mode 0600." env:"PRIVACYOPS_PUBLIC_KEY"`
+	PerCaller      int            `help:"Calls a second that the holder of a token may make." name:"calls-per-caller" env:"PRIVACYOPS_CALLS_PER_CALLER" default:"2000"`
+	PerAddress     int            `help:"Calls a second that an address may make, before anything is known about the caller." name:"calls-per-address" env:"PRIVACYOPS_CALLS_PER_ADDRESS" default:"4000"`
 	TrustedProxies []string       `help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PRIVACYOPS_TRUSTED_PROXIES"`
 	Linger         time.Duration  `help:"How long it still takes calls when it is told to stop, so that load balancers and clients can leave it." env:"PRIVACYOPS_LINGER" default:"3s"`
 }
@@ -45,20 +47,20 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
-	var conns []*grpc.ClientConn
+	var opened []*lanes
 	defer func() {
-		for _, conn := range conns {
-			err = errors.Join(err, conn.Close())
+		for _, l := range opened {
+			err = errors.Join(err, l.close())
 		}
 	}()
-	dial := func(service, address string) *grpc.ClientConn {
-		conn, derr := p.Dial(server.Peer{Service: service, Address: address})
+	dial := func(service, address string) grpc.ClientConnInterface {
+		l, derr := openLanes(func() (*grpc.ClientConn, error) { return p.Dial(server.Peer{Service: service, Address: address}) })
 		if derr != nil {
 			err = errors.Join(err, derr)
 			return nil
 		}
-		conns = append(conns, conn)
-		return conn
+		opened = append(opened, l)
+		return l
 	}
 	consent, export := dial("consent", c.ConsentAddr), dial("export", c.ExportAddr)
 	erasure, audit := dial("erasure", c.ErasureAddr), dial("audit", c.AuditAddr)
@@ -76,7 +78,7 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	defer func() { err = errors.Join(err, shared.Close()) }()
 	g, err := New(ctx, Config{Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
 		TLS: server.TLSFiles{Certificate: c.Certificate, Key: c.Key}, Verifier: p.Verifier, Telemetry: p.Telemetry, Clock: p.Clock,
-		Version: Version, TrustedProxies: proxies, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
+		Version: Version, TrustedProxies: proxies, Limits: Limits{CallsPerCaller: c.PerCaller, CallsPerAddress: c.PerAddress}, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

@@ -39,16 +39,21 @@ type fakeConsent struct {
 	consentv1.UnimplementedRegisterServer
 	consentv1.UnimplementedLegalBasisServer
 	consentv1.UnimplementedConsentsServer
+	consentv1.UnimplementedDocumentsServer
 	heard
 
 	err   error
 	check func(context.Context, *consentv1.CheckLegalBasisRequest) (*consentv1.Decision, error)
+	watch func(*consentv1.WatchLegalBasisRequest, grpc.ServerStreamingServer[consentv1.LegalBasisChange]) error
+	// document is what every document is.
+	document *httpbody.HttpBody
 }
 
 func (f *fakeConsent) register(r grpc.ServiceRegistrar) {
 	consentv1.RegisterRegisterServer(r, f)
 	consentv1.RegisterLegalBasisServer(r, f)
 	consentv1.RegisterConsentsServer(r, f)
+	consentv1.RegisterDocumentsServer(r, f)
 }
 
 func (f *fakeConsent) GetController(ctx context.Context, req *consentv1.GetControllerRequest) (*consentv1.Controller, error) {
@@ -81,6 +86,11 @@ func (f *fakeConsent) CheckLegalBasis(ctx context.Context, req *consentv1.CheckL
 		return f.check(ctx, req)
 	}
 	return &consentv1.Decision{Decision: consentv1.Decision_ALLOW, Activity: req.GetActivity()}, f.err
+}
+
+func (f *fakeConsent) WatchLegalBasis(req *consentv1.WatchLegalBasisRequest, stream grpc.ServerStreamingServer[consentv1.LegalBasisChange]) error {
+	f.note(stream.Context())
+	return f.watch(req, stream)
 }
 
 func joined(parts []string) (out string) {

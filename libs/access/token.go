@@ -48,7 +48,10 @@ type VerifierConfig struct {
 }
 
 // Verifier tells callers by their tokens (JWT, RFC 7519, signed with EdDSA, ES256 or RS256).
-type Verifier struct{ cfg VerifierConfig }
+type Verifier struct {
+	cfg   VerifierConfig
+	known remembered
+}
 
 // NewVerifier makes a verifier.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
@@ -66,13 +69,19 @@ func errToken(cause error) error {
 
 // Verify tells the caller by a token.
 func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
+	keys, unknown := v.cfg.Keys.Keys(ctx)
+	now := v.cfg.Clock.Now()
+	if unknown == nil && len(token) <= maxTokenBytes {
+		if caller, ok := v.known.get(token, keys, now); ok {
+			return caller, nil
+		}
+	}
 	if err := checkForm(token); err != nil {
 		return Caller{}, errToken(err)
 	}
-	keys, err := v.cfg.Keys.Keys(ctx)
-	if err != nil {
+	if unknown != nil {
 		return Caller{}, fault.New(fault.Unavailable, "ISSUER_UNAVAILABLE",
-			"Tokens cannot be checked at the moment; try again shortly.").Because(err).RetryIn(5 * time.Second)
+			"Tokens cannot be checked at the moment; try again shortly.").Because(unknown).RetryIn(5 * time.Second)
 	}
 	t, err := jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(v.cfg.Issuer), jwt.WithAudience(v.cfg.Audience),
 		jwt.WithClock(jwt.ClockFunc(v.cfg.Clock.Now)), jwt.WithAcceptableSkew(leeway),
@@ -80,7 +89,19 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 	if err != nil {
 		return Caller{}, errToken(err)
 	}
-	return v.caller(t)
+	caller, err := v.caller(t)
+	if err == nil {
+		expires, _ := t.Expiration()
+		v.known.put(token, good{caller: caller, keys: keys, at: now, until: earlier(now.Add(rememberFor), expires)})
+	}
+	return caller, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (v *Verifier) caller(t jwt.Token) (Caller, error) {

@@ -2,12 +2,15 @@ package outbox
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
@@ -96,15 +99,35 @@ func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, e
 			if err := rows.Scan(&text); err != nil {
 				return err
 			}
-			e := &auditv1.ReportedEvent{}
-			if err := protojson.Unmarshal([]byte(text), e); err != nil {
-				return fmt.Errorf("outbox: a stored event does not parse: %w", err)
+			e, err := Decode(text)
+			if err != nil {
+				return err
 			}
 			events, size = append(events, e), size+len(text)
 		}
 		return rows.Err()
 	})
 	return events, err
+}
+
+// Decode reads an event as the table audit_outbox holds it.
+func Decode(text string) (*auditv1.ReportedEvent, error) {
+	e := &auditv1.ReportedEvent{}
+	packed, isBinary := strings.CutPrefix(text, binary)
+	if !isBinary {
+		if err := protojson.Unmarshal([]byte(text), e); err != nil {
+			return nil, fmt.Errorf("outbox: a stored event does not parse: %w", err)
+		}
+		return e, nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(packed)
+	if err == nil {
+		err = proto.Unmarshal(raw, e)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("outbox: stored decisions do not parse: %w", err)
+	}
+	return e, nil
 }
 
 func (o *Outbox) forget(ctx context.Context, events []*auditv1.ReportedEvent) error {

@@ -120,7 +120,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if s.log, err = tlog.Open(ctx, tlog.Options{Dir: s.cfg.LogDir, Key: key, CheckpointInterval: s.cfg.CheckpointInterval}); err != nil {
 		return err
 	}
-	s.sequencer = audit.NewSequencer(s.store, s.log, audit.SequencerOptions{Logger: s.cfg.Telemetry.Log})
+	s.sequencer = audit.NewSequencer(s.store, s.log, audit.SequencerOptions{Gather: s.cfg.CheckpointInterval, Logger: s.cfg.Telemetry.Log})
 	if err := s.sequencer.Recover(ctx); err != nil {
 		return err
 	}

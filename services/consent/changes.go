@@ -34,6 +34,9 @@ func (s *Service) newestRevision(ctx context.Context, controller redis.Controlle
 
 // announce tells the other replicas and the platforms that follow of a change that was committed.
 func (s *Service) announce(ctx context.Context, c consent.Change) {
+	if c.Kind == consent.ErasureNoted {
+		s.unscrubbed.Store(true)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTime)
 	defer cancel()
 	controller := redis.Controller(c.Controller)

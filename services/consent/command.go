@@ -12,10 +12,12 @@ import (
 // Command is the service as a process of its own: its settings, as flags or in the environment.
 type Command struct {
 	server.Settings
-	Redis     redis.Settings `embed:""`
-	Database  string         `help:"URL of the database, for example sqlite:/var/lib/privacyops/consent.db." env:"PRIVACYOPS_CONSENT_DATABASE" required:""`
-	Memory    int64          `help:"Bound of what is remembered of people for fast answers, in MiB." env:"PRIVACYOPS_CONSENT_MEMORY" default:"256"`
-	AuditAddr string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+	Redis       redis.Settings `embed:""`
+	Database    string         `help:"URL of the database, for example sqlite:/var/lib/privacyops/consent.db." env:"PRIVACYOPS_CONSENT_DATABASE" required:""`
+	Memory      int64          `help:"Bound of what is remembered of people for fast answers, in MiB." env:"PRIVACYOPS_CONSENT_MEMORY" default:"256"`
+	AuditAddr   string         `help:"Address of the audit service." placeholder:"HOST:PORT" env:"PRIVACYOPS_AUDIT_ADDRESS" required:""`
+	SigningKeys []int          `help:"Numbers of the keys of signed decisions and receipts: the first one signs, all are published. They are derived from the keyring. To change the key, add the next number at the end; when partners have read the keys again, put it first." env:"PRIVACYOPS_CONSENT_SIGNING_KEYS" default:"1"`
+	SignedBy    string         `help:"Name of the installation in signed decisions and receipts." env:"PRIVACYOPS_CONSENT_SIGNED_BY" default:"privacyops.internal/consent"`
 }
 
 // Run serves until ctx ends.
@@ -43,7 +45,7 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	}
 	defer func() { err = errors.Join(err, shared.Close()) }()
 	s, err := New(ctx, Config{Database: c.Database, Keyring: p.Keyring, Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, Audit: audit,
-		Redis: shared, MemorySize: c.Memory << 20})
+		Redis: shared, MemorySize: c.Memory << 20, SigningKeys: c.SigningKeys, Issuer: c.SignedBy})
 	if err != nil {
 		return errors.Join(err, audit.Close())
 	}

@@ -6,10 +6,12 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,11 +27,15 @@ import (
 	"github.com/privacyops/privacyops/services/consent/internal/memory"
 	"github.com/privacyops/privacyops/services/consent/internal/recorder"
 	"github.com/privacyops/privacyops/services/consent/internal/rpc"
+	"github.com/privacyops/privacyops/services/consent/internal/signing"
 	"github.com/privacyops/privacyops/services/consent/internal/store"
 )
 
 // Name is the service's name, as in its certificate and in audit events.
 const Name = "consent"
+
+// DefaultIssuer is the name in signed decisions and receipts of an installation that says no other.
+const DefaultIssuer = "privacyops.internal/consent"
 
 const (
 	// sweepEvery is how often answers that are older than any key is honoured are forgotten.
@@ -38,7 +44,7 @@ const (
 	flushTime = 5 * time.Second
 )
 
-// Config is what the service is made of. Every field is required but the last three.
+// Config is what the service is made of. Every field is required but Exclusive and those after it.
 type Config struct {
 	// Database is a sqldb URL, for example "sqlite:/var/lib/privacyops/consent.db".
 	Database string
@@ -59,6 +65,10 @@ type Config struct {
 	Redis *redis.Client
 	// MemorySize bounds what is remembered of people, in bytes; 0: memory.DefaultSize.
 	MemorySize int64
+	// SigningKeys are the numbers of the keys of decisions and receipts: the first one signs, all are published. Empty: the first key.
+	SigningKeys []int
+	// Issuer is the installation's name in signed decisions and receipts; empty: DefaultIssuer.
+	Issuer string
 }
 
 func (c Config) check() error {
@@ -77,7 +87,10 @@ type Service struct {
 
 	revisions redis.Revisions
 	memory    *memory.Memory
+	signer    *signing.Signer
 	events    *redis.Publisher // nil without Redis
+
+	unscrubbed atomic.Bool // somebody was erased since the database's log was last cleaned
 }
 
 // New opens the database, brings it up to date, and makes the service on it.
@@ -104,6 +117,9 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if s.signer, err = signing.New(s.cfg.Keyring, s.cfg.SigningKeys); err != nil {
+		return err
+	}
 	s.replies, err = idempotency.New(ctx, s.db, s.cfg.Keyring, s.cfg.Clock)
 	if err != nil {
 		return err
@@ -118,12 +134,12 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// Register puts the services Register, RegisterReader, LegalBasis, Consents and Erased on a server.
+// Register puts the services Register, RegisterReader, LegalBasis, Consents, Rights, Documents and Erased on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	err := rpc.Register(r, rpc.Parts{
 		DB: s.db, Store: store.Store{}, Outbox: s.outbox, Recorder: recorder.New(s.db, s.outbox), Memory: s.memory,
-		Announce: s.announce, Replies: s.replies,
-		Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID,
+		Announce: s.announce, Notices: s.revisions, Replies: s.replies,
+		Keyring: s.cfg.Keyring, Signer: s.signer, Issuer: cmp.Or(s.cfg.Issuer, DefaultIssuer), Clock: s.cfg.Clock, NewID: s.cfg.NewID,
 	})
 	if err != nil {
 		panic(err) // New made every part
@@ -143,6 +159,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
 	wg.Go(func() { s.sweep(ctx) })
+	wg.Go(func() { s.scrub(ctx) })
 	wg.Go(func() { _ = s.revisions.Run(ctx) }) // its error is always nil
 	if s.events != nil {
 		wg.Go(func() { _ = s.events.Run(ctx) })

@@ -61,14 +61,14 @@ func (a *auditd) find(action, controller string, outcome auditv1.AuditEvent_Outc
 
 // installation is the service as it ships: behind mutual TLS, tokens, method rules and its own outbox.
 type installation struct {
-	t      *testing.T
+	t      testing.TB
 	issuer *access.Issuer
 	audit  *auditd
 	certs  map[string]*grpc.ClientConn
 	stop   func()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,14 +77,14 @@ func listen(t *testing.T) net.Listener {
 	return lis
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func install(t *testing.T, change ...func(*consent.Config)) *installation {
+func install(t testing.TB, change ...func(*consent.Config)) *installation {
 	t.Helper()
 	dir := t.TempDir()
 	in := &installation{t: t, audit: &auditd{}, certs: map[string]*grpc.ClientConn{}}
@@ -289,8 +289,11 @@ func TestRolesAndEvents(t *testing.T) {
 			t.Errorf("%d events %s %s, want 1", len(found), want.action, want.outcome)
 		}
 	}
-	if found := in.audit.find("legal_basis.check", "school-a", auditv1.AuditEvent_OK); len(found) == 1 && found[0].GetId() != d.GetDecisionId() {
-		t.Errorf("the decision's event has the id %s, not %s", found[0].GetId(), d.GetDecisionId())
+	if found := in.audit.find("legal_basis.check", "school-a", auditv1.AuditEvent_OK); len(found) == 1 {
+		batch := found[0].GetDecisions().GetDecisions()
+		if len(batch) != 1 || uuid.UUID(batch[0].GetId()).String() != d.GetDecisionId() {
+			t.Errorf("the decision %s is recorded as %v", d.GetDecisionId(), batch)
+		}
 	}
 }
 

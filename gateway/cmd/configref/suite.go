@@ -126,6 +126,8 @@ func (d declarations) typeOf(e ast.Expr) (reflect.Type, error) {
 		switch e.Sel.Name {
 		case "Duration":
 			return reflect.TypeFor[time.Duration](), nil
+		case "Time":
+			return reflect.TypeFor[time.Time](), nil
 		case "VersionFlag":
 			return reflect.TypeFor[kong.VersionFlag](), nil
 		case "Settings":

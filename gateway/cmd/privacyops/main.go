@@ -22,6 +22,7 @@ type cli struct {
 	Demo   demoCommand   `cmd:"" help:"Play the main job against a fresh suite, and prove each step."`
 	Token  tokenCommand  `cmd:"" help:"Make a token of an embedded installation's development issuer."`
 	Verify verifyCommand `cmd:"" help:"Verify evidence without asking the suite."`
+	Check  checkCommand  `cmd:"" help:"Ask whether data about a person may be processed. Exit code 0: ALLOW, 3: DENY."`
 
 	Init        initCommand        `cmd:"" help:"Make the keys and certificates of an installation of separate processes, or renew its certificates."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the databases that are named up to date."`

@@ -30,7 +30,7 @@ func (h *Handler) newMux(ctx context.Context) (*runtime.ServeMux, error) {
 			Marshaler: &runtime.JSONPb{MarshalOptions: jsonOptions}}),
 		runtime.WithDisableHTTPMethodOverride(), runtime.WithDisablePathLengthFallback(),
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(nothing),
-		runtime.WithOutgoingTrailerMatcher(nothing), runtime.WithWriteContentLength(),
+		runtime.WithOutgoingTrailerMatcher(nothing), runtime.WithWriteContentLength(), runtime.WithForwardResponseOption(secure),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 			h.fail(w, r, err)
 		}),
@@ -43,6 +43,8 @@ func (h *Handler) newMux(ctx context.Context) (*runtime.ServeMux, error) {
 		consentv1.RegisterConsentsHandlerClient(ctx, mux, consentv1.NewConsentsClient(h.conns["privacyops.consent.v1"])),
 		consentv1.RegisterLegalBasisHandlerClient(ctx, mux, consentv1.NewLegalBasisClient(h.conns["privacyops.consent.v1"])),
 		consentv1.RegisterRegisterHandlerClient(ctx, mux, consentv1.NewRegisterClient(h.conns["privacyops.consent.v1"])),
+		consentv1.RegisterRightsHandlerClient(ctx, mux, consentv1.NewRightsClient(h.conns["privacyops.consent.v1"])),
+		consentv1.RegisterDocumentsHandlerClient(ctx, mux, consentv1.NewDocumentsClient(h.conns["privacyops.consent.v1"])),
 		erasurev1.RegisterErasuresHandlerClient(ctx, mux, erasurev1.NewErasuresClient(h.conns["privacyops.erasure.v1"])),
 		erasurev1.RegisterRostersHandlerClient(ctx, mux, erasurev1.NewRostersClient(h.conns["privacyops.erasure.v1"])),
 		exportv1.RegisterExportsHandlerClient(ctx, mux, exportv1.NewExportsClient(h.conns["privacyops.export.v1"])),

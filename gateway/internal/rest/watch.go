@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/privacyops/privacyops/gateway/internal/problem"
 	"github.com/privacyops/privacyops/gateway/internal/route"
@@ -27,18 +29,21 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) {
 	stop := h.endWithDrain(cancel)
 	defer stop()
 	lines := &lineWriter{w: w, conn: http.NewResponseController(w)}
-	err := h.eachMessage(ctx, route.From(r.Context()), lines.write)
+	err := h.eachMessage(ctx, route.From(r.Context()), r.URL.Query(), lines.write)
 	if err == nil || r.Context().Err() != nil {
 		return
 	}
-	if h.isDraining() {
+	draining := h.isDraining()
+	if draining {
 		err = fault.New(fault.Unavailable, "SHUTTING_DOWN", "This gateway stops; call again.").RetryIn(time.Second)
 	}
 	if !lines.begun {
 		h.fail(w, r, err)
 		return
 	}
-	h.note(r, err)
+	if !draining { // that a stop ends watches is no error
+		h.note(r, err)
+	}
 	_ = lines.line(problem.Of(r.Context(), err).Body) // a client who went away does not need it
 }
 
@@ -64,13 +69,29 @@ func (h *Handler) isDraining() bool {
 	}
 }
 
-// eachMessage calls the route's server-streaming method for the resource in its path.
-func (h *Handler) eachMessage(ctx context.Context, m *route.Match, each func(proto.Message) error) error {
+// asked makes the request that path and query fill. Which parameters the route knows was checked before.
+func asked(m *route.Match, query url.Values) (proto.Message, error) {
 	in, err := newMessage(m.Descriptor.Input())
+	if err != nil {
+		return nil, err
+	}
+	if err := runtime.PopulateQueryParameters(in, query, utilities.NewDoubleArray(nil)); err != nil {
+		return nil, fault.New(fault.Invalid, "QUERY_INVALID", "A parameter of the query is not of its type.").Because(err)
+	}
+	for field, value := range m.Filled() { // after the query, which cannot say otherwise
+		if err := runtime.PopulateFieldFromPath(in, field, value); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// eachMessage calls the route's server-streaming method.
+func (h *Handler) eachMessage(ctx context.Context, m *route.Match, query url.Values, each func(proto.Message) error) error {
+	in, err := asked(m, query)
 	if err != nil {
 		return err
 	}
-	in.ProtoReflect().Set(m.Descriptor.Input().Fields().ByName("name"), protoreflect.ValueOfString(m.Name))
 	conn := h.conns[m.Descriptor.ParentFile().Package()]
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, m.RPC)
 	if err != nil {

@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/fault"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	exportv1 "github.com/privacyops/privacyops/proto/gen/privacyops/export/v1"
 )
 
@@ -47,6 +49,29 @@ func TestMatch(t *testing.T) {
 		m, err := table.Match(c.method, c.path)
 		if err != nil || m.Template != c.template || m.Name != c.name || !slices.Equal(m.Params, c.params) {
 			t.Errorf("%s %s: %+v, %v", c.method, c.path, m, err)
+		}
+	}
+}
+
+// What a path fills, in each form that annotations have.
+func TestFilled(t *testing.T) {
+	t.Parallel()
+	table, err := route.Load([]protoreflect.FileDescriptor{exportv1.File_privacyops_export_v1_export_proto,
+		consentv1.File_privacyops_consent_v1_consent_proto, consentv1.File_privacyops_consent_v1_register_proto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]map[string]string{
+		"GET /v1/controllers/skole/legalBasis:watch":            {"parent": "controllers/skole"},
+		"GET /v1/controllers/skole/exports/" + id + ":watch":    {"name": "controllers/skole/exports/" + id},
+		"GET /v1/controllers/skole/consents/" + id + "/receipt": {"name": "controllers/skole/consents/" + id},
+		"PATCH /v1/controllers/skole/activities/photos":         {"activity.name": "controllers/skole/activities/photos"},
+		"POST /v1/controllers":                                  {},
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		m, err := table.Match(method, path)
+		if err != nil || !maps.Equal(m.Filled(), want) {
+			t.Errorf("%s: %v, %v", path, m, err)
 		}
 	}
 }

@@ -58,6 +58,7 @@ type Route struct {
 	// Body is what a JSON body fills: "" nothing, "*" the request, or the name of one of its fields.
 	Body string
 
+	fields   []pathField
 	segments []segment
 	verb     string
 }
@@ -79,6 +80,15 @@ type Match struct {
 	Params []string
 	// Name is the path without `/v1/` and without verb: the resource's name (AIP-122) where the template is one.
 	Name string
+}
+
+// Filled gives what the path fills: values by the proto names of fields, dotted where one is in another.
+func (m *Match) Filled() map[string]string {
+	parts, values := strings.Split(m.Name, "/"), map[string]string{}
+	for _, f := range m.fields {
+		values[f.name] = strings.Join(parts[f.from:f.to], "/")
+	}
+	return values
 }
 
 type matchKey struct{}
@@ -130,13 +140,13 @@ func (t *Table) annotated(m protoreflect.MethodDescriptor) error {
 	var errs []error
 	for _, binding := range append([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()...) {
 		method, pattern := methodAndPattern(binding)
-		template, bound, err := templateOf(pattern)
+		template, fields, err := templateOf(pattern)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", m.FullName(), err))
 			continue
 		}
-		r := Route{Method: method, Template: template, RPC: fullMethod(m), Body: binding.GetBody(),
-			Query: queryOf(m.Input(), binding.GetBody(), bound)}
+		r := Route{Method: method, Template: template, RPC: fullMethod(m), Body: binding.GetBody(), fields: fields,
+			Query: queryOf(m.Input(), binding.GetBody(), fields)}
 		if m.IsStreamingServer() {
 			r.Kind = Watch
 		}
@@ -184,15 +194,32 @@ func methodAndPattern(b *annotations.HttpRule) (method, pattern string) {
 // variable is a template's `{field=pattern}`.
 var variable = regexp.MustCompile(`\{([a-z0-9_.]+)(?:=([^{}]+))?\}`)
 
-// templateOf turns an annotation's pattern into a template, and lists the top-level fields that the path fills. A pattern
-// with `**` would let slashes into a name and is refused.
-func templateOf(pattern string) (template string, bound []string, err error) {
+// pathField is a field of the request that a part of the path fills.
+type pathField struct {
+	name string // as the proto has it, dotted where it is in a field
+	// from and to are the segments of the path, without `/v1/`, that are its value.
+	from, to int
+}
+
+// top is the request's own field that it is, or is in.
+func (f pathField) top() string {
+	top, _, _ := strings.Cut(f.name, ".")
+	return top
+}
+
+// templateOf turns an annotation's pattern into a template, and lists the fields that the path fills. A pattern with `**` would
+// let slashes into a name and is refused.
+func templateOf(pattern string) (template string, fields []pathField, err error) {
 	if pattern == "" || strings.Contains(pattern, "**") {
 		return "", nil, errors.New("route: the annotation has no pattern, or one with **")
 	}
-	for _, v := range variable.FindAllStringSubmatch(pattern, -1) {
-		top, _, _ := strings.Cut(v[1], ".")
-		bound = append(bound, top)
+	for _, at := range variable.FindAllStringSubmatchIndex(pattern, -1) {
+		f := pathField{name: pattern[at[2]:at[3]], from: depth(pattern[:at[0]])}
+		f.to = f.from + 1
+		if at[4] >= 0 {
+			f.to += strings.Count(pattern[at[4]:at[5]], "/")
+		}
+		fields = append(fields, f)
 	}
 	flat := variable.ReplaceAllStringFunc(pattern, func(v string) string {
 		if inner := variable.FindStringSubmatch(v)[2]; inner != "" {
@@ -206,7 +233,13 @@ func templateOf(pattern string) (template string, bound []string, err error) {
 			parts[i] = "{" + singular(parts[i-1]) + "}" + rest
 		}
 	}
-	return strings.Join(parts, "/"), bound, nil
+	return strings.Join(parts, "/"), fields, nil
+}
+
+// depth counts the segments of the beginning of a pattern, without `/v1/`.
+func depth(head string) int {
+	flat := variable.ReplaceAllStringFunc(head, func(v string) string { return variable.FindStringSubmatch(v)[2] })
+	return strings.Count(flat, "/") - strings.Count("/v1/", "/")
 }
 
 // singular names one resource of a collection: activities, activity.
@@ -218,14 +251,14 @@ func singular(collection string) string {
 }
 
 // queryOf lists the fields that neither path nor body fill.
-func queryOf(input protoreflect.MessageDescriptor, body string, bound []string) map[string]bool {
+func queryOf(input protoreflect.MessageDescriptor, body string, bound []pathField) map[string]bool {
 	known := map[string]bool{}
 	if body == "*" {
 		return known
 	}
 	for i := range input.Fields().Len() {
 		f := input.Fields().Get(i)
-		if name := string(f.Name()); name != body && !slices.Contains(bound, name) {
+		if name := string(f.Name()); name != body && !slices.ContainsFunc(bound, func(b pathField) bool { return b.top() == name }) {
 			known[f.JSONName()] = f.IsList()
 		}
 	}

@@ -15,10 +15,18 @@
 // holds identifiers, hashes and numbers but neither spaces nor "@" nor letters beyond ASCII: a name or an e-mail
 // address cannot get in (GDPR art. 5(1)(c)).
 //
+// # Decisions
+//
+// Decisions on a legal basis are the one kind of event that comes in thousands a second. The consent service reports many of one
+// controller as one event with a [Batch]; it is one entry with one leaf, up to MaxBatchLeafBytes, in which they are packed (see
+// packed.go). Nothing is lost by it: for whoever searches, each decision is an event of its own, found by person, by actor and by
+// everything else ([Query.Unfold], [Event.Decision]), and a decision's proof is that of its batch. Only a trace gets no span for
+// each of them.
+//
 // # Order and crashes
 //
 // A store keeps the accepted entries and a queue of those the log does not have yet. One [Sequencer] takes the
-// queue in order, adds the leaves to the log and notes where they landed. The log is the truth and the store an
+// queue in order, adds the leaves to the log, large ones a few at a time, and notes where they landed. The log is the truth and the store an
 // index of it: after a start and after any failure the sequencer first reads the log from where the index ends
 // and follows it ([Sequencer.Recover]), so that a crash between the two never makes a second entry for one event.
 //

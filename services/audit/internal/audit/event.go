@@ -114,6 +114,8 @@ type Event struct {
 	// Detail holds further ids, hashes and counts, at most MaxDetails. An erasure certificate is tied to its entry by
 	// the key "statementSha256".
 	Detail map[string]string
+	// Batch holds the decisions that the event stands for; nil for all events but those with decisions.
+	Batch *Batch
 }
 
 // TraceID returns the trace id of the event's trace context, 32 hex digits, or "" where there is none.

@@ -1,6 +1,9 @@
 package audit
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,7 +63,7 @@ func (f *Filter) set(field, value string) error {
 		"action":   {&f.Action, validActionFilter},
 		"kind":     {(*string)(&f.Kind), func(s string) bool { return Kind(s).Valid() }},
 		"outcome":  {(*string)(&f.Outcome), func(s string) bool { return Outcome(s).Valid() }},
-		"actor":    {&f.ActorRef, refPattern.MatchString},
+		"actor":    {&f.ActorRef, validRef},
 		"resource": {&f.Resource, resourcePattern.MatchString},
 		"trace_id": {&f.TraceID, validTraceID},
 	}
@@ -79,6 +82,45 @@ func (f *Filter) set(field, value string) error {
 
 // ActionMatch returns the action to compare with, and whether only its beginning is compared.
 func (f Filter) ActionMatch() (action string, prefix bool) { return strings.CutSuffix(f.Action, "*") }
+
+// Fits reports whether an event passes the filter.
+func (f Filter) Fits(e Event) bool {
+	action, prefix := f.ActionMatch()
+	return fits(f.Service, e.Service) && fits(f.Kind, e.Kind) && fits(f.Outcome, e.Outcome) && fits(f.ActorRef, e.Actor.Ref) &&
+		fits(f.Resource, e.Resource) && fits(f.TraceID, e.TraceID()) &&
+		(fits(action, e.Action) || prefix && strings.HasPrefix(e.Action, action))
+}
+
+// MayFit reports whether some decision in the leaf of a batch may pass the filter. It looks at the bytes only, which takes a small
+// part of the time of reading them: a search may have to pass by many batches of which nothing fits.
+func (f Filter) MayFit(leaf []byte) bool {
+	if f.ActorRef != "" && !quotes(leaf, f.ActorRef) {
+		return false
+	}
+	if f.Resource != "" {
+		_, activity, _ := strings.Cut(f.Resource, "/activities/")
+		if !quotes(leaf, activity) {
+			return false
+		}
+	}
+	return f.TraceID == "" || packsTrace(leaf, f.TraceID)
+}
+
+// quotes reports whether a leaf holds a string. None of its strings has escapes.
+func quotes(leaf []byte, s string) bool { return bytes.Contains(leaf, []byte(`"`+s+`"`)) }
+
+// packsTrace reports whether the packed decisions of a leaf hold the bytes of a trace id.
+func packsTrace(leaf []byte, trace string) bool {
+	_, rest, _ := bytes.Cut(leaf, []byte(`"packed":"`))
+	text, _, _ := bytes.Cut(rest, []byte(`"`))
+	raw := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(raw, text)
+	id, invalid := hex.DecodeString(trace)
+	return err != nil || invalid != nil || bytes.Contains(raw[:n], id)
+}
+
+// fits reports whether a value is the one that is wanted; "" wants any.
+func fits[T ~string](want, is T) bool { return want == "" || want == is }
 
 func validActionFilter(s string) bool {
 	if noun, ok := strings.CutSuffix(s, ".*"); ok {

@@ -32,6 +32,7 @@ type leaf struct {
 	Actor              leafActor         `json:"actor"`
 	Controller         ControllerID      `json:"controller,omitempty"`
 	ControllerSequence uint64            `json:"controllerSequence,omitempty"`
+	Decisions          *leafBatch        `json:"decisions,omitempty"`
 	Detail             map[string]string `json:"detail,omitempty"`
 	ID                 EventID           `json:"id"`
 	Kind               Kind              `json:"kind"`
@@ -52,8 +53,16 @@ type leafActor struct {
 	Roles []string  `json:"roles,omitempty"`
 }
 
+// leafBatch is the JSON form of a batch: who asked and the words in the open, the decisions packed, in base64.
+type leafBatch struct {
+	Actors []leafActor `json:"actors"`
+	Packed []byte      `json:"packed"`
+	Texts  []string    `json:"texts"`
+}
+
 // Leaf returns the bytes of the entry in the log: its canonical JSON (RFC 8785). It refuses an entry that breaks
-// the rules of [Event.Validate], has no time of receipt or no number, or is longer than MaxLeafBytes.
+// the rules of [Event.Validate], has no time of receipt or no number, or is longer than MaxLeafBytes (MaxBatchLeafBytes with
+// decisions).
 func (e Entry) Leaf() ([]byte, error) {
 	if err := e.validate(); err != nil {
 		return nil, err
@@ -62,10 +71,15 @@ func (e Entry) Leaf() ([]byte, error) {
 	l.ControllerSequence = e.ControllerSequence
 	l.ReceivedTime = e.ReceivedTime.UTC().Format(timeLayout)
 	raw, err := json.Marshal(l)
-	if err == nil && len(raw) > MaxLeafBytes {
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Batch == nil && len(raw) > MaxLeafBytes:
 		return nil, &FieldError{"event", fmt.Sprintf("must be at most %d bytes as JSON", MaxLeafBytes)}
+	case len(raw) > MaxBatchLeafBytes:
+		return nil, &FieldError{"decisions", fmt.Sprintf("must be at most %d bytes as JSON; report fewer decisions in one event", MaxBatchLeafBytes)}
 	}
-	return raw, err
+	return raw, nil
 }
 
 // Digest returns the SHA-256 digest of what the reporter said, without what this service adds. Two reports with the
@@ -81,7 +95,7 @@ func (e Event) Digest() ([sha256.Size]byte, error) {
 // ParseLeaf reads a leaf. It takes exactly the bytes that [Entry.Leaf] writes and nothing else: unknown or repeated
 // members, another order, other white space and other spellings of a value are refused with ErrLeaf.
 func ParseLeaf(raw []byte) (Entry, error) {
-	if len(raw) > MaxLeafBytes {
+	if len(raw) > MaxBatchLeafBytes {
 		return Entry{}, fmt.Errorf("%w: too long", ErrLeaf)
 	}
 	var l leaf
@@ -120,12 +134,38 @@ func (e Entry) validate() error {
 func eventLeaf(e Event) leaf {
 	return leaf{
 		Schema: leafSchema, ID: e.ID, Controller: e.Controller, Service: e.Service,
-		Actor:  leafActor{e.Actor.Kind, e.Actor.Ref, e.Actor.Roles},
+		Actor: leafActor(e.Actor), Decisions: batchLeaf(e.Batch),
 		Action: e.Action, Kind: e.Kind, Resource: e.Resource, SubjectRefs: e.SubjectRefs,
 		Outcome: e.Outcome, Reason: e.Reason, TraceParent: e.TraceParent,
 		OccurredTime: e.OccurredTime.UTC().Format(timeLayout),
 		Detail:       e.Detail,
 	}
+}
+
+func batchLeaf(b *Batch) *leafBatch {
+	if b == nil {
+		return nil
+	}
+	out := &leafBatch{Actors: make([]leafActor, len(b.Actors)), Packed: pack(b.Decisions), Texts: b.Texts}
+	for i, a := range b.Actors {
+		out.Actors[i] = leafActor(a)
+	}
+	return out
+}
+
+func (l *leafBatch) batch() (*Batch, error) {
+	if l == nil {
+		return nil, nil
+	}
+	decisions, ok := unpack(l.Packed)
+	if !ok {
+		return nil, fmt.Errorf("%w: decisions", ErrLeaf)
+	}
+	out := &Batch{Actors: make([]Actor, len(l.Actors)), Texts: l.Texts, Decisions: decisions}
+	for i, a := range l.Actors {
+		out.Actors[i] = Actor(a)
+	}
+	return out, nil
 }
 
 func (l leaf) entry() (Entry, error) {
@@ -137,13 +177,17 @@ func (l leaf) entry() (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("%w: receivedTime", ErrLeaf)
 	}
+	batch, err := l.Decisions.batch()
+	if err != nil {
+		return Entry{}, err
+	}
 	return Entry{
 		Event: Event{
 			ID: l.ID, Controller: l.Controller, Service: l.Service,
-			Actor:  Actor{l.Actor.Kind, l.Actor.Ref, l.Actor.Roles},
+			Actor:  Actor(l.Actor),
 			Action: l.Action, Kind: l.Kind, Resource: l.Resource, SubjectRefs: l.SubjectRefs,
 			Outcome: l.Outcome, Reason: l.Reason, TraceParent: l.TraceParent, OccurredTime: occurred,
-			Detail: l.Detail,
+			Detail: l.Detail, Batch: batch,
 		},
 		ReceivedTime: received, ControllerSequence: l.ControllerSequence,
 	}, nil

@@ -57,7 +57,7 @@ func TestLeafGolden(t *testing.T) {
 		},
 		ReceivedTime: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), ControllerSequence: 1,
 	}
-	for file, entry := range map[string]audit.Entry{"testdata/full.json": golden(), "testdata/small.json": small} {
+	for file, entry := range map[string]audit.Entry{"testdata/full.json": golden(), "testdata/small.json": small, "testdata/batch.json": goldenBatch()} {
 		got, err := entry.Leaf()
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func TestLeafRoundTrip(t *testing.T) {
 }
 
 func FuzzParseLeaf(f *testing.F) {
-	for _, file := range []string{"testdata/full.json", "testdata/small.json"} {
+	for _, file := range []string{"testdata/full.json", "testdata/small.json", "testdata/batch.json"} {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

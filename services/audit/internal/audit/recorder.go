@@ -48,7 +48,7 @@ func (e *InvalidEventError) Unwrap() error { return e.Err }
 // *InvalidEventError and stores nothing.
 //
 // Each new event that carries a trace context gets a span `audit.append` in that trace, so that whoever follows a request
-// sees that it was recorded.
+// sees that it was recorded. Decisions that share an event get none.
 func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error) {
 	events = slices.Clone(events)
 	for i, e := range events {

@@ -15,6 +15,10 @@ type SequencerOptions struct {
 	// Poll is how often the queue is looked at without a wake-up, for entries that another process accepted; one second
 	// by default.
 	Poll time.Duration
+	// Gather is the pause after a step whose leaves were large, which those of decisions are; none by default. At each step the
+	// log writes the bundle of its last leaves anew (up to 256), so that one step for each large leaf would write many times
+	// what it adds.
+	Gather time.Duration
 	// Backoff is the pause after a failure; one second by default.
 	Backoff time.Duration
 	// Logger receives failures; it holds no content of entries. Nothing is logged by default.
@@ -45,9 +49,14 @@ type Sequencer struct {
 	log   Log
 	opts  SequencerOptions
 	wake  chan struct{}
+	// heavy tells that the last step's leaves were large.
+	heavy bool
 	// followed is false until Recover has succeeded, and again from the moment something failed.
 	followed bool
 }
+
+// largeLeaf is what leaves must have on average, in bytes, to be large. Single events seldom have a thousand.
+const largeLeaf = 4 << 10
 
 // NewSequencer returns a sequencer. It does nothing until Recover, Step or Run is called, by one goroutine at a time.
 func NewSequencer(queue Queue, log Log, opts SequencerOptions) *Sequencer {
@@ -78,6 +87,8 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			s.pause(ctx, s.opts.Backoff, nil)
 		case n == 0:
 			s.pause(ctx, s.opts.Poll, s.wake)
+		case s.heavy && n < s.opts.Batch:
+			s.pause(ctx, s.opts.Gather, nil)
 		}
 	}
 }
@@ -95,10 +106,11 @@ func (s *Sequencer) Step(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	s.followed = false
-	leaves := make([][]byte, len(pending))
+	leaves, bytes := make([][]byte, len(pending)), 0
 	for i, q := range pending {
-		leaves[i] = q.Leaf
+		leaves[i], bytes = q.Leaf, bytes+len(q.Leaf)
 	}
+	s.heavy = bytes > largeLeaf*len(pending)
 	indices, err := s.log.Append(ctx, leaves)
 	if err != nil {
 		return 0, fmt.Errorf("audit: adding to the log: %w", err)

@@ -81,10 +81,11 @@ type Queue interface {
 
 // Index reads entries.
 type Index interface {
-	// Get returns an entry of a controller by its event's id, or ErrNotFound.
+	// Get returns an entry of a controller by its event's id, or a decision of a batch by its own id, or ErrNotFound.
 	Get(ctx context.Context, controller ControllerID, id EventID) (Record, error)
 	// Search returns entries of q.Controller that fit q, newest first: at most q.Limit, starting after q.After. Entries
-	// accepted between the pages of a search do not disturb it.
+	// accepted between the pages of a search do not disturb it. In the place of a batch it returns those of its decisions that
+	// fit, each as an event of its own, the last one first.
 	Search(ctx context.Context, q Query) ([]Record, error)
 	// Window returns the rows of the entries placed at the log's indices from `from` on, at most limit, in the order of the
 	// log, without judging what they hold. An index without an entry is passed over.
@@ -102,9 +103,12 @@ type Store interface {
 	Index
 }
 
-// Record is an entry as a store returns it.
+// Record is an entry as a store returns it. A decision of a batch is returned as an event of its own, with the batch's time of
+// receipt, number, leaf and index.
 type Record struct {
 	Entry
+	// Place of the decision within its batch, from 0; 0 for a single event.
+	Place int
 	// Leaf is the entry's bytes in the log.
 	Leaf []byte
 	// Placed tells whether the entry's place in the log is known yet, and Index which it is.
@@ -133,23 +137,30 @@ type Keys struct {
 	Resource           string
 	Outcome            Outcome
 	TraceID            string
-	// SubjectRefs in ascending order, each once.
+	// SubjectRefs, of the decisions too, in ascending order, each once.
 	SubjectRefs []SubjectRef
+	// Decisions is how many the event stands for, and IDRanges, in ascending order, cover their ids.
+	Decisions int
+	IDRanges  []IDRange
 }
 
 // KeysOf returns the keys of an entry.
 func KeysOf(e Entry) Keys {
-	return Keys{
+	k := Keys{
 		ID: e.ID, Controller: e.Controller, ControllerSequence: e.ControllerSequence, ReceivedTime: e.ReceivedTime,
 		Service: e.Service, Action: e.Action, Kind: e.Kind, ActorRef: e.Actor.Ref, Resource: e.Resource,
 		Outcome: e.Outcome, TraceID: e.TraceID(), SubjectRefs: sortedSet(e.SubjectRefs),
 	}
+	if e.Batch != nil {
+		k.SubjectRefs, k.Decisions, k.IDRanges = e.Batch.subjects(), len(e.Batch.Decisions), e.Batch.ranges()
+	}
+	return k
 }
 
 func (k Keys) equal(o Keys) bool {
-	refs := slices.Equal(k.SubjectRefs, o.SubjectRefs)
+	refs := slices.Equal(k.SubjectRefs, o.SubjectRefs) && slices.Equal(k.IDRanges, o.IDRanges)
 	times := k.ReceivedTime.Equal(o.ReceivedTime)
-	k.SubjectRefs, o.SubjectRefs = nil, nil
+	k.SubjectRefs, o.SubjectRefs, k.IDRanges, o.IDRanges = nil, nil, nil, nil
 	k.ReceivedTime, o.ReceivedTime = time.Time{}, time.Time{}
 	return refs && times && reflect.DeepEqual(k, o)
 }
@@ -168,18 +179,59 @@ type Query struct {
 	Limit int
 }
 
-// Cursor is a place in a search: the last entry that was returned. Numbers never run backwards in time, so the pair
-// orders a controller's entries.
+// Cursor is a place in a search: the last entry that was returned. Numbers never run backwards in time, so time and number
+// order a controller's entries.
 type Cursor struct {
 	ReceivedTime       time.Time
 	ControllerSequence uint64
+	// Place of the decision that was returned last, within the batch of that entry; the decisions before it are still to come.
+	Place int
 }
 
 // IsZero reports whether the cursor is at the beginning.
 func (c Cursor) IsZero() bool { return c.ControllerSequence == 0 }
 
 // CursorOf returns the cursor behind a record.
-func CursorOf(r Record) Cursor { return Cursor{r.ReceivedTime, r.ControllerSequence} }
+func CursorOf(r Record) Cursor { return Cursor{r.ReceivedTime, r.ControllerSequence, r.Place} }
+
+// Unfold appends to `to` what a search shows of an entry that a store has found: the entry itself or, in the place of a batch,
+// those of its decisions that fit the query, the last one first. It appends at most `limit` records.
+func (q Query) Unfold(to []Record, r Record, limit int) []Record {
+	if r.Batch == nil {
+		return append(to, r)
+	}
+	from := len(r.Batch.Decisions)
+	if q.After.ControllerSequence == r.ControllerSequence {
+		from = min(from, q.After.Place)
+	}
+	for place := from - 1; place >= 0 && limit > 0; place-- {
+		if d := &r.Batch.Decisions[place]; len(q.SubjectRefs) > 0 && !d.about(q.SubjectRefs) {
+			continue
+		}
+		if one := r.decision(place); q.Filter.Fits(one.Event) {
+			to = append(to, one)
+			limit--
+		}
+	}
+	return to
+}
+
+// Of returns what a record of an entry shows under an id: itself, or the decision of its batch that has this id.
+func (r Record) Of(id EventID) (Record, bool) {
+	if r.ID == id {
+		return r, true
+	}
+	place, found := r.Batch.Find(id)
+	if !found {
+		return Record{}, false
+	}
+	return r.decision(place), true
+}
+
+func (r Record) decision(place int) Record {
+	r.Place, r.Event = place, r.Event.Decision(place)
+	return r
+}
 
 // Log is the append-only log of leaves.
 type Log interface {

@@ -12,8 +12,10 @@ const (
 	MaxSubjectRefs = 200
 	// MaxDetails is how many details one event may hold.
 	MaxDetails = 50
-	// MaxLeafBytes bounds a leaf. The log's own bound (C2SP tlog-tiles) is 65,535 bytes.
+	// MaxLeafBytes bounds the leaf of a single event.
 	MaxLeafBytes = 48 << 10
+	// MaxBatchLeafBytes bounds the leaf of a batch of decisions; it is the log's own bound (C2SP tlog-tiles).
+	MaxBatchLeafBytes = 1<<16 - 1
 )
 
 const (
@@ -26,15 +28,12 @@ var (
 	eventIDPattern    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	controllerPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	servicePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	refPattern        = regexp.MustCompile(`^[A-Za-z0-9._:~+/=-]{1,128}$`)
 	rolePattern       = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 	actionPattern     = regexp.MustCompile(`^[a-z_]{1,40}\.[a-z_]{1,40}$`)
 	resourcePattern   = regexp.MustCompile(`^([A-Za-z0-9._~:/-]{1,300})?$`)
 	reasonPattern     = regexp.MustCompile(`^([A-Z][A-Z0-9_]{0,63})?$`)
 	tracePattern      = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$`)
 	detailKeyPattern  = regexp.MustCompile(`^[a-z][A-Za-z0-9_.-]{0,63}$`)
-	detailPattern     = regexp.MustCompile(`^[A-Za-z0-9._:~/+=,-]{0,512}$`)
-	civilPattern      = regexp.MustCompile(`^\d{6}-\d{4}$`) // the written form of a Danish personal number
 )
 
 // FieldError says which field of an event breaks which rule. It repeats no value.
@@ -76,7 +75,10 @@ func (e Event) Validate() error {
 	if err := validateSubjects(e.SubjectRefs); err != nil {
 		return err
 	}
-	return validateDetail(e.Detail)
+	if err := validateDetail(e.Detail); err != nil || e.Batch == nil {
+		return err
+	}
+	return e.validateBatch()
 }
 
 func (a Actor) validate() error {
@@ -85,7 +87,7 @@ func (a Actor) validate() error {
 		return &FieldError{"actor.kind", "must be CALLER, SERVICE or ANONYMOUS"}
 	case a.Kind == ActorAnonymous && a.Ref != "":
 		return &FieldError{"actor.ref", "must be empty for somebody unknown"}
-	case a.Kind != ActorAnonymous && !refPattern.MatchString(a.Ref):
+	case a.Kind != ActorAnonymous && !validRef(a.Ref):
 		return &FieldError{"actor.ref", "must be a pseudonymous reference, at most 128 characters"}
 	case len(a.Roles) > maxRoles:
 		return &FieldError{"actor.roles", fmt.Sprintf("must hold at most %d roles", maxRoles)}
@@ -103,7 +105,7 @@ func validateSubjects(refs []SubjectRef) error {
 		return &FieldError{"subject_refs", fmt.Sprintf("must hold at most %d pseudonyms; report further ones in further events", MaxSubjectRefs)}
 	}
 	for _, r := range refs {
-		if !refPattern.MatchString(string(r)) {
+		if !validRef(string(r)) {
 			return &FieldError{"subject_refs", "must hold pseudonyms, at most 128 characters each"}
 		}
 	}
@@ -118,7 +120,7 @@ func validateDetail(detail map[string]string) error {
 		if !detailKeyPattern.MatchString(k) {
 			return &FieldError{"detail", "must have keys in lower camel case, at most 64 characters"}
 		}
-		if !detailPattern.MatchString(v) || civilPattern.MatchString(v) {
+		if !validText(v) {
 			return &FieldError{"detail", "must hold ids, hashes, counts and times only: no spaces, no e-mail addresses, no names, at most 512 characters a value"}
 		}
 	}

@@ -51,15 +51,15 @@ func TestVerifierFindsChangesInTheDatabase(t *testing.T) {
 		"place removed": {`DELETE FROM placement WHERE log_index = 3`, 3},
 		"all removed":   {`DELETE FROM placement; DELETE FROM entry_subject; DELETE FROM entry`, 0},
 		"row made up": {`INSERT INTO entry SELECT 100, 'x', event_digest, controller, 100, received_at, service, action, kind, actor_ref,
-			resource, outcome, trace_id, leaf FROM entry WHERE position = 4`, 8},
+			resource, outcome, trace_id, leaf, decisions FROM entry WHERE position = 4`, 8},
 		"place made up": {`INSERT INTO entry SELECT 100, 'x', event_digest, controller, 100, received_at, service, action, kind, actor_ref,
-			resource, outcome, trace_id, leaf FROM entry WHERE position = 4; INSERT INTO placement VALUES (8, 100)`, 8},
+			resource, outcome, trace_id, leaf, decisions FROM entry WHERE position = 4; INSERT INTO placement VALUES (8, 100)`, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, db, log := soundLog(t, 8)
 			err := db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
-				for _, trigger := range []string{"entry_keeps", "entry_stays", "entry_subject_keeps", "entry_subject_stays", "placement_keeps", "placement_stays"} {
+				for _, trigger := range []string{"entry_keeps", "entry_stays", "entry_subject_keeps", "entry_subject_stays", "placement_keeps", "placement_stays", "entry_decisions_keeps", "entry_decisions_stays"} {
 					if _, err := tx.Exec(ctx, "DROP TRIGGER "+trigger); err != nil {
 						return err
 					}

@@ -58,19 +58,52 @@ func (s *Server) watchClocks(ctx context.Context, events []audit.Event, receipts
 func eventOf(e *auditv1.ReportedEvent) audit.Event {
 	out := audit.Event{
 		ID: audit.EventID(e.GetId()), Controller: audit.ControllerID(e.GetController()), Service: e.GetService(),
-		Actor:  audit.Actor{Kind: audit.ActorKind(e.GetActor().GetKind().String()), Ref: e.GetActor().GetRef()},
+		Actor:  actorOf(e.GetActor()),
 		Action: e.GetAction(), Kind: audit.Kind(e.GetKind().String()), Resource: e.GetResource(),
 		Outcome: audit.Outcome(e.GetOutcome().String()), Reason: e.GetReason(), TraceParent: e.GetTraceparent(),
-		Detail: e.GetDetail(),
+		Detail: e.GetDetail(), Batch: batchOf(e.GetDecisions()),
 	}
 	if e.GetOccurTime().CheckValid() == nil {
 		out.OccurredTime = e.GetOccurTime().AsTime()
 	}
-	for _, role := range e.GetActor().GetRoles() {
-		out.Actor.Roles = append(out.Actor.Roles, strings.ToLower(role.String()))
+	out.SubjectRefs = refsOf(e.GetSubjectRefs())
+	return out
+}
+
+func actorOf(a *auditv1.Actor) audit.Actor {
+	out := audit.Actor{Kind: audit.ActorKind(a.GetKind().String()), Ref: a.GetRef()}
+	for _, role := range a.GetRoles() {
+		out.Roles = append(out.Roles, strings.ToLower(role.String()))
 	}
-	for _, ref := range e.GetSubjectRefs() {
-		out.SubjectRefs = append(out.SubjectRefs, audit.SubjectRef(ref))
+	return out
+}
+
+func refsOf(refs []string) []audit.SubjectRef {
+	if len(refs) == 0 {
+		return nil
+	}
+	out := make([]audit.SubjectRef, len(refs))
+	for i, ref := range refs {
+		out[i] = audit.SubjectRef(ref)
+	}
+	return out
+}
+
+// batchOf translates decisions; nil stays nil.
+func batchOf(b *auditv1.DecisionBatch) *audit.Batch {
+	if b == nil {
+		return nil
+	}
+	out := &audit.Batch{Texts: b.GetTexts(), Decisions: make([]audit.Decision, len(b.GetDecisions()))}
+	for _, a := range b.GetActors() {
+		out.Actors = append(out.Actors, actorOf(a))
+	}
+	for i, d := range b.GetDecisions() {
+		out.Decisions[i] = audit.Decision{
+			ID: d.GetId(), Actor: d.GetActor(), Offset: d.GetOffsetMicros(), Trace: d.GetTraceId(), SubjectRefs: refsOf(d.GetSubjectRefs()),
+			Activity: d.GetActivity(), Version: d.GetVersion(), Allowed: d.GetAllowed(), Reason: d.GetReason(),
+			Recipient: d.GetRecipient(), Consent: d.GetConsent(),
+		}
 	}
 	return out
 }

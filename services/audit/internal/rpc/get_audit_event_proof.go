@@ -10,7 +10,7 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// GetAuditEventProof proves that an event is in the log. For a new event it waits until a checkpoint covers it, and fails
+// GetAuditEventProof proves that an event is in the log; for a decision that was reported with others the leaf holds them all. For a new event it waits until a checkpoint covers it, and fails
 // with UNAVAILABLE and the reason PROOF_PENDING if that takes too long.
 func (s *Server) GetAuditEventProof(ctx context.Context, req *auditv1.GetAuditEventProofRequest) (*auditv1.Proof, error) {
 	parts := strings.Split(req.GetName(), "/") // controllers/{controller}/auditEvents/{event}

@@ -19,7 +19,7 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// SearchAuditEvents lists a controller's events, newest first. The identifiers in the request become pseudonyms here and
+// SearchAuditEvents lists a controller's events, newest first; decisions that were reported together are an event each. The identifiers in the request become pseudonyms here and
 // are not kept; the event that the search leaves (logging duty L.4) names the pseudonyms and how many events were shown.
 func (s *Server) SearchAuditEvents(ctx context.Context, req *auditv1.SearchAuditEventsRequest) (*auditv1.SearchAuditEventsResponse, error) {
 	query, err := s.queryOf(req)
@@ -99,15 +99,16 @@ func bindingOf(q audit.Query, filter string) page.Binding {
 	}
 }
 
-// cursorBytes writes a cursor: the time in microseconds and the number, eight bytes each.
+// cursorBytes writes a cursor: the time in microseconds, the number and the place within a batch, eight bytes each.
 func cursorBytes(c audit.Cursor) []byte {
 	out := binary.BigEndian.AppendUint64(nil, uint64(c.ReceivedTime.UnixMicro()))
-	return binary.BigEndian.AppendUint64(out, c.ControllerSequence)
+	out = binary.BigEndian.AppendUint64(out, c.ControllerSequence)
+	return binary.BigEndian.AppendUint64(out, uint64(c.Place))
 }
 
 func (s *Server) cursorOf(b page.Binding, token string) (audit.Cursor, error) {
 	raw, err := page.Decode(s.pageKey, b, token)
-	if err != nil || (len(raw) != 0 && len(raw) != 16) {
+	if err != nil || (len(raw) != 0 && len(raw) != 24) {
 		return audit.Cursor{}, fault.BadField("page_token", page.ErrInvalid.Error())
 	}
 	if len(raw) == 0 {
@@ -116,6 +117,7 @@ func (s *Server) cursorOf(b page.Binding, token string) (audit.Cursor, error) {
 	return audit.Cursor{
 		ReceivedTime:       time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC(),
 		ControllerSequence: binary.BigEndian.Uint64(raw[8:]),
+		Place:              int(binary.BigEndian.Uint64(raw[16:])),
 	}, nil
 }
 

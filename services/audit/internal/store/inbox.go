@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -54,32 +55,71 @@ func acceptOne(ctx context.Context, tx sqldb.Tx, heads *heads, received time.Tim
 	return audit.Receipt{ID: e.ID, Status: audit.Accepted, ReceivedTime: received, ControllerSequence: sequence}, nil
 }
 
-// insertEntry stores an entry and its subjects at a position. It changes nothing and returns false when the event's id is
+// insertEntry stores an entry and the rows by which it is found at a position. It changes nothing and returns false when the event's id is
 // known.
 func insertEntry(ctx context.Context, tx sqldb.Tx, position int64, e audit.Entry) (bool, error) {
 	leaf, err := e.Leaf()
 	if err != nil {
 		return false, err
 	}
+	keys := audit.KeysOf(e)
 	digest, err := e.Digest()
 	if err != nil {
 		return false, err
 	}
 	n, err := tx.Exec(ctx, `INSERT INTO entry (position, event_id, event_digest, controller, controller_sequence, received_at,
-			service, action, kind, actor_ref, resource, outcome, trace_id, leaf)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			service, action, kind, actor_ref, resource, outcome, trace_id, leaf, decisions)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		ON CONFLICT (event_id) DO NOTHING`,
 		position, string(e.ID), digest[:], string(e.Controller), int64(e.ControllerSequence), sqldb.Micros(e.ReceivedTime),
-		e.Service, e.Action, string(e.Kind), e.Actor.Ref, e.Resource, string(e.Outcome), e.TraceID(), leaf)
+		e.Service, e.Action, string(e.Kind), e.Actor.Ref, e.Resource, string(e.Outcome), e.TraceID(), leaf, keys.Decisions)
 	if err != nil || n == 0 {
 		return false, err
 	}
-	for _, ref := range audit.KeysOf(e).SubjectRefs {
-		if _, err := tx.Exec(ctx, `INSERT INTO entry_subject (subject_ref, position) VALUES ($1, $2)`, string(ref), position); err != nil {
-			return false, err
+	if err := insertSubjects(ctx, tx, position, keys.SubjectRefs); err != nil {
+		return false, err
+	}
+	return true, insertRanges(ctx, tx, position, e.Controller, keys.IDRanges)
+}
+
+// insertSubjects stores the pseudonyms that an entry names, many with one statement. Their number is always a power of two, so
+// that there are few different statements and the engines keep them prepared.
+func insertSubjects(ctx context.Context, tx sqldb.Tx, position int64, refs []audit.SubjectRef) error {
+	for size := len(subjectInserts) - 1; size >= 0; size-- {
+		for n := 1 << size; len(refs) >= n; refs = refs[n:] {
+			args := make([]any, 0, 2*n)
+			for _, ref := range refs[:n] {
+				args = append(args, string(ref), position)
+			}
+			if _, err := tx.Exec(ctx, subjectInserts[size], args...); err != nil {
+				return err
+			}
 		}
 	}
-	return true, nil
+	return nil
+}
+
+// subjectInserts are the statements that store 1, 2, 4, … 128 pseudonyms.
+var subjectInserts = func() (out [8]string) {
+	for size := range out {
+		rows := make([]string, 1<<size)
+		for i := range rows {
+			rows[i] = fmt.Sprintf("($%d, $%d)", 2*i+1, 2*i+2)
+		}
+		out[size] = "INSERT INTO entry_subject (subject_ref, position) VALUES " + strings.Join(rows, ", ")
+	}
+	return out
+}()
+
+// insertRanges stores the ranges of the ids of an entry's decisions; there is one, but for ids that do not begin with a time.
+func insertRanges(ctx context.Context, tx sqldb.Tx, position int64, controller audit.ControllerID, ranges []audit.IDRange) error {
+	for _, r := range ranges {
+		if _, err := tx.Exec(ctx, `INSERT INTO entry_decisions (controller, first_id, last_id, position) VALUES ($1, $2, $3, $4)`,
+			string(controller), r.First[:], r.Last[:], position); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // knownReceipt answers an event whose id is known.

@@ -2,157 +2,65 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// Get implements audit.Index.
-func (s *Store) Get(ctx context.Context, controller audit.ControllerID, id audit.EventID) (record audit.Record, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		record, err = scanRecord(q.QueryRow(ctx, `SELECT e.leaf, COALESCE(p.log_index, -1) FROM entry e
-			LEFT JOIN placement p ON p.position = e.position WHERE e.event_id = $1 AND e.controller = $2`,
-			string(id), string(controller)))
-		return err
-	})
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return audit.Record{}, audit.ErrNotFound
-	}
-	if err != nil {
-		return audit.Record{}, fmt.Errorf("store: reading an entry: %w", err)
-	}
-	return record, nil
-}
-
-// Search implements audit.Index.
-func (s *Store) Search(ctx context.Context, query audit.Query) ([]audit.Record, error) {
-	text, args := searchSQL(query)
-	var out []audit.Record
-	err := s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) (err error) {
-		out, err = collect(ctx, q, func(r sqldb.Rows) (audit.Record, error) { return scanRecord(r) }, text, args...)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store: searching entries: %w", err)
-	}
-	return out, nil
-}
-
-// scanRecord reads a leaf and its index, -1 for none. The leaf is parsed: what the caller sees is what is hashed.
-func scanRecord(row sqldb.Row) (audit.Record, error) {
-	var leaf []byte
-	var index int64
-	if err := row.Scan(&leaf, &index); err != nil {
-		return audit.Record{}, err
-	}
-	entry, err := audit.ParseLeaf(leaf)
-	if err != nil {
-		return audit.Record{}, err
-	}
-	return audit.Record{Entry: entry, Leaf: leaf, Placed: index >= 0, Index: uint64(max(index, 0))}, nil
-}
-
-// statement collects the conditions of a search and its arguments in their order.
-type statement struct {
-	conditions []string
-	args       []any
-}
-
-// bind takes an argument and returns the `$n` that stands for it.
-func (s *statement) bind(arg any) string {
-	s.args = append(s.args, arg)
-	return "$" + strconv.Itoa(len(s.args))
-}
-
-func (s *statement) where(condition string) { s.conditions = append(s.conditions, condition) }
-
-// searchSQL writes the statement for a search. With subjects it starts from their few entries, else from the controller's
-// index by time.
-func searchSQL(q audit.Query) (string, []any) {
-	var s statement
-	from := "entry e"
-	if len(q.SubjectRefs) > 0 {
-		refs := make([]string, len(q.SubjectRefs))
-		for i, ref := range q.SubjectRefs {
-			refs[i] = s.bind(string(ref))
-		}
-		from = "(SELECT DISTINCT position FROM entry_subject WHERE subject_ref IN (" + strings.Join(refs, ", ") + ")) s " +
-			"JOIN entry e ON e.position = s.position"
-	}
-	s.where("e.controller = " + s.bind(string(q.Controller)))
-	s.filter(q.Filter)
-	if !q.Start.IsZero() {
-		s.where("e.received_at >= " + s.bind(sqldb.Micros(ceilMicros(q.Start))))
-	}
-	if !q.End.IsZero() {
-		s.where("e.received_at < " + s.bind(sqldb.Micros(ceilMicros(q.End))))
-	}
-	if !q.After.IsZero() {
-		s.where("(e.received_at, e.controller_sequence) < (" +
-			s.bind(sqldb.Micros(q.After.ReceivedTime)) + ", " + s.bind(int64(q.After.ControllerSequence)) + ")")
-	}
-	return "SELECT e.leaf, COALESCE(p.log_index, -1) FROM " + from + " LEFT JOIN placement p ON p.position = e.position WHERE " +
-		strings.Join(s.conditions, " AND ") + " ORDER BY e.received_at DESC, e.controller_sequence DESC LIMIT " + s.bind(q.Limit), s.args
-}
-
-func (s *statement) filter(f audit.Filter) {
-	for _, equal := range []struct{ column, value string }{
-		{"e.service", f.Service}, {"e.kind", string(f.Kind)}, {"e.outcome", string(f.Outcome)},
-		{"e.actor_ref", f.ActorRef}, {"e.resource", f.Resource}, {"e.trace_id", f.TraceID},
-	} {
-		if equal.value != "" {
-			s.where(equal.column + " = " + s.bind(equal.value))
-		}
-	}
-	switch action, prefix := f.ActionMatch(); {
-	case action == "":
-	case prefix:
-		s.where("substr(e.action, 1, " + s.bind(len(action)) + ") = " + s.bind(action))
-	default:
-		s.where("e.action = " + s.bind(action))
-	}
-}
-
-// ceilMicros rounds a bound up to the microseconds that times of receipt have, so that a finer bound keeps its meaning.
-func ceilMicros(t time.Time) time.Time { return t.Add(time.Microsecond - 1).Truncate(time.Microsecond) }
-
 // Window implements audit.Index.
 func (s *Store) Window(ctx context.Context, from uint64, limit int) ([]audit.Row, error) {
 	var rows []positioned
 	var refs []subjectAt
+	var ranges []rangeAt
 	err := s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) (err error) {
 		rows, err = collect(ctx, q, scanPositioned, `SELECT e.position, p.log_index, e.leaf, e.event_id, e.controller,
-			e.controller_sequence, e.received_at, e.service, e.action, e.kind, e.actor_ref, e.resource, e.outcome, e.trace_id
+			e.controller_sequence, e.received_at, e.service, e.action, e.kind, e.actor_ref, e.resource, e.outcome, e.trace_id, e.decisions
 			FROM placement p JOIN entry e ON e.position = p.position WHERE p.log_index >= $1 ORDER BY p.log_index LIMIT $2`,
 			int64(from), limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
+		to := int64(rows[len(rows)-1].row.Index)
 		refs, err = collect(ctx, q, scanSubjectAt, `SELECT s.position, s.subject_ref FROM placement p
-			JOIN entry_subject s ON s.position = p.position WHERE p.log_index >= $1 AND p.log_index <= $2`,
-			int64(from), int64(rows[len(rows)-1].row.Index))
+			JOIN entry_subject s ON s.position = p.position WHERE p.log_index >= $1 AND p.log_index <= $2`, int64(from), to)
+		if err != nil {
+			return err
+		}
+		ranges, err = collect(ctx, q, scanRangeAt, `SELECT d.position, d.controller, d.first_id, d.last_id FROM placement p
+			JOIN entry_decisions d ON d.position = p.position WHERE p.log_index >= $1 AND p.log_index <= $2
+			ORDER BY d.first_id, d.last_id`, int64(from), to)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: reading rows: %w", err)
 	}
-	byPosition := map[int64][]audit.SubjectRef{}
-	for _, r := range refs {
-		byPosition[r.position] = append(byPosition[r.position], r.ref)
-	}
+	return rowsOf(rows, refs, ranges), nil
+}
+
+// rowsOf puts the keys of other tables into the rows that they belong to. A range that stands under another controller than its
+// entry's would not be found, and is not the row's.
+func rowsOf(rows []positioned, refs []subjectAt, ranges []rangeAt) []audit.Row {
 	out := make([]audit.Row, len(rows))
+	at := make(map[int64]*audit.Keys, len(rows))
 	for i, r := range rows {
 		out[i] = r.row
-		out[i].Keys.SubjectRefs = byPosition[r.position]
+		at[r.position] = &out[i].Keys
+	}
+	for _, r := range refs {
+		at[r.position].SubjectRefs = append(at[r.position].SubjectRefs, r.ref)
+	}
+	for _, r := range ranges {
+		if k := at[r.position]; k.Controller == r.controller {
+			k.IDRanges = append(k.IDRanges, r.ids)
+		}
+	}
+	for i := range out {
 		slices.Sort(out[i].Keys.SubjectRefs) // not ORDER BY: engines sort text in different ways
 	}
-	return out, nil
+	return out
 }
 
 type positioned struct {
@@ -161,11 +69,12 @@ type positioned struct {
 }
 
 func scanPositioned(rows sqldb.Rows) (p positioned, err error) {
-	var index, sequence, received int64
+	var index, sequence, received, decisions int64
 	k := &p.row.Keys
 	err = rows.Scan(&p.position, &index, &p.row.Leaf, (*string)(&k.ID), (*string)(&k.Controller), &sequence, &received,
-		&k.Service, &k.Action, (*string)(&k.Kind), &k.ActorRef, &k.Resource, (*string)(&k.Outcome), &k.TraceID)
+		&k.Service, &k.Action, (*string)(&k.Kind), &k.ActorRef, &k.Resource, (*string)(&k.Outcome), &k.TraceID, &decisions)
 	p.row.Index, k.ControllerSequence, k.ReceivedTime = uint64(index), uint64(sequence), sqldb.Time(received)
+	k.Decisions = int(decisions)
 	return p, err
 }
 
@@ -177,6 +86,20 @@ type subjectAt struct {
 func scanSubjectAt(rows sqldb.Rows) (s subjectAt, err error) {
 	err = rows.Scan(&s.position, (*string)(&s.ref))
 	return s, err
+}
+
+type rangeAt struct {
+	position   int64
+	controller audit.ControllerID
+	ids        audit.IDRange
+}
+
+func scanRangeAt(rows sqldb.Rows) (r rangeAt, err error) {
+	var first, last []byte
+	err = rows.Scan(&r.position, (*string)(&r.controller), &first, &last)
+	copy(r.ids.First[:], first)
+	copy(r.ids.Last[:], last)
+	return r, err
 }
 
 // Backlog implements audit.Index.

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
@@ -44,7 +46,7 @@ func TestEntriesStay(t *testing.T) {
 func entriesStay(t *testing.T, engine sqldb.Engine) {
 	s, db := open(t, engine)
 	ctx := context.Background()
-	event := storetest.Event("school-a", 1)
+	event := storetest.Decisions("school-a", 1, 2)
 	if _, err := s.Accept(ctx, storetest.Base, []audit.Event{event}); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +56,7 @@ func entriesStay(t *testing.T, engine sqldb.Engine) {
 	for _, statement := range []string{
 		`UPDATE entry SET outcome = 'DENIED'`, `DELETE FROM entry`,
 		`UPDATE entry_subject SET subject_ref = 'x'`, `DELETE FROM entry_subject`,
+		`UPDATE entry_decisions SET position = 0`, `DELETE FROM entry_decisions`,
 		`UPDATE placement SET log_index = 7`, `DELETE FROM placement`,
 	} {
 		err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
@@ -64,6 +67,50 @@ func entriesStay(t *testing.T, engine sqldb.Engine) {
 			t.Errorf("%s was carried out", statement)
 		}
 	}
+}
+
+// TestOlderEntriesAreKept brings a database up to date that has entries from before there were decisions.
+func TestOlderEntriesAreKept(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		url, ctx := enginetest.URL(t, engine), context.Background()
+		first := fstest.MapFS{}
+		file := string(engine) + "/00001_audit.sql"
+		content, err := fs.ReadFile(Migrations(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first[file] = &fstest.MapFile{Data: content}
+		older := enginetest.Open(t, url, first)
+		entry := audit.Entry{Event: storetest.Event("school-a", 1), ReceivedTime: storetest.Base, ControllerSequence: 1}
+		leaf, err := entry.Leaf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = older.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO entry VALUES (1, $1, $2, 'school-a', 1, $3, 'erasure', 'erasure.approve', 'MODIFY', 'p-4f1c', $4, 'OK', $5, $6)`,
+				string(entry.ID), []byte{1}, sqldb.Micros(entry.ReceivedTime), entry.Resource, entry.TraceID(), leaf)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `INSERT INTO placement VALUES (0, 1)`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(ctx, enginetest.Open(t, url, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Search(ctx, audit.Query{Controller: "school-a", Filter: audit.Filter{ActorRef: "p-4f1c"}, Limit: 10})
+		if err != nil || len(found) != 1 || found[0].ID != entry.ID {
+			t.Errorf("the older entry: %+v, %v", found, err)
+		}
+		if rows, err := s.Window(ctx, 0, 10); err != nil || len(rows) != 1 || rows[0].Keys.Decisions != 0 {
+			t.Errorf("its row: %+v, %v", rows, err)
+		}
+	})
 }
 
 // TestSearchUsesIndexes asks SQLite how it would search: by time within the controller, or from the subject's own entries,
@@ -78,7 +125,7 @@ func TestSearchUsesIndexes(t *testing.T) {
 		"by time": {audit.Query{Controller: "a", Start: storetest.Base, Limit: 10}, "INDEX entry_by_time"},
 		"subject": {audit.Query{Controller: "a", SubjectRefs: []audit.SubjectRef{"s"}, Limit: 10}, "entry_subject USING COVERING INDEX"},
 	} {
-		text, args := searchSQL(test.query)
+		text, args := searchSQL(test.query, 10)
 		var plan []string
 		err := db.Read(context.Background(), func(ctx context.Context, q sqldb.Querier) (err error) {
 			plan, err = collect(ctx, q, func(r sqldb.Rows) (detail string, err error) {

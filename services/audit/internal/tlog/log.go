@@ -44,6 +44,10 @@ type Options struct {
 	RepublishInterval time.Duration
 }
 
+// collectInterval is how often the storage removes the partial bundles and tiles that full ones have replaced. With leaves of many
+// decisions they are large, and a minute's worth would be gigabytes.
+const collectInterval = 10 * time.Second
+
 func (o Options) withDefaults() Options {
 	if o.BatchSize == 0 {
 		o.BatchSize = 256
@@ -108,7 +112,8 @@ func (l *Log) start(ctx context.Context, o Options) error {
 		WithCheckpointSigner(o.Key.Signer).
 		WithBatching(o.BatchSize, o.BatchAge).
 		WithCheckpointInterval(o.CheckpointInterval).
-		WithCheckpointRepublishInterval(o.RepublishInterval)
+		WithCheckpointRepublishInterval(o.RepublishInterval).
+		WithGarbageCollectionInterval(collectInterval)
 	// The storage's work lasts from here to Close, not as long as the call that opens it.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	appender, shutdown, reader, err := tessera.NewAppender(life, driver, options)

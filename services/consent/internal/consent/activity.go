@@ -31,6 +31,12 @@ type Activity struct {
 	Source string
 	// AutomatedDecisions says whether decisions are made by automated means alone (art. 22).
 	AutomatedDecisions bool
+	// DirectMarketing says that this is the purpose: an objection to it is absolute (art. 21(3)).
+	DirectMarketing bool
+	// Transfers are the grounds of transfers to places outside the EEA, one for each of the locations that is one.
+	Transfers []Transfer
+	// OutsideAuthorityTasks says that the activity is no part of the tasks of a controller that is a public authority.
+	OutsideAuthorityTasks bool
 
 	// Version is the number of this version, from 1.
 	Version int64
@@ -55,16 +61,38 @@ type Retention struct {
 	Ground string
 }
 
-// Check applies the rules of the register. The fault is Invalid; its message names the article.
+// Objectionable reports whether a person may object to the activity: to a public task and legitimate interests (GDPR art. 21(1)),
+// and to direct marketing whatever its basis (art. 21(2)).
+func (a Activity) Objectionable() bool { return a.DirectMarketing || a.Basis.Objectionable() }
+
+// Check applies the rules of the register that an activity keeps whoever the controller is; for the others see
+// [Activity.CheckUnder]. The fault is Invalid; its message names the article.
 func (a Activity) Check() error {
 	for _, rule := range activityRules {
 		if rule.broken(a) {
-			message := rule.says + " (GDPR art. " + rule.article + ")."
-			return fault.New(fault.Invalid, rule.reason, message).
-				WithViolations([]fault.Violation{{Field: "activity." + rule.field, Description: message}})
+			return broken(rule.reason, "activity."+rule.field, rule.says+" (GDPR art. "+rule.article+").")
 		}
 	}
 	return nil
+}
+
+// CheckUnder applies the rules that depend on what the controller is. The fault is Invalid; its message names the article.
+func (a Activity) CheckUnder(c Controller) error {
+	if !a.barredTo(c) {
+		return nil
+	}
+	return broken("LEGITIMATE_INTERESTS_OF_AUTHORITY", "activity.legal_basis",
+		"A public authority does not process on legitimate interests in the performance of its tasks; name the public task or legal "+
+			"obligation, or say outside_authority_tasks (GDPR art. 6(1), second subparagraph).")
+}
+
+// barredTo reports whether a controller may not have the activity.
+func (a Activity) barredTo(c Controller) bool {
+	return c.Kind == PublicAuthority && a.Basis == BasisLegitimateInterests && !a.OutsideAuthorityTasks && !a.Archived
+}
+
+func broken(reason, field, message string) error {
+	return fault.New(fault.Invalid, reason, message).WithViolations([]fault.Violation{{Field: field, Description: message}})
 }
 
 // activityRules are tried in this order. What says is a sentence without its full stop.
@@ -89,6 +117,18 @@ var activityRules = []struct {
 		"Special categories of personal data need a condition, a to j, in special_category_condition",
 		func(a Activity) bool {
 			return a.SpecialCondition == "" && slices.ContainsFunc(a.DataCategories, Special)
+		}},
+	{"TRANSFER_GROUND_REQUIRED", "transfers", "44-46",
+		"A place of processing outside the EEA needs the ground of the transfer in transfers",
+		func(a Activity) bool {
+			return slices.ContainsFunc(a.Locations, func(l string) bool { return !InEEA(l) && a.transfersTo(l) == 0 })
+		}},
+	{"TRANSFER_UNFOUNDED", "transfers", "44",
+		"A transfer is to one of the activity's locations that lies outside the EEA, and each of them has one",
+		func(a Activity) bool {
+			return slices.ContainsFunc(a.Transfers, func(t Transfer) bool {
+				return InEEA(t.Location) || !slices.Contains(a.Locations, t.Location) || a.transfersTo(t.Location) > 1
+			})
 		}},
 }
 

@@ -1,6 +1,7 @@
 package consent_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 func TestGive(t *testing.T) {
 	t.Parallel()
 	born := func(s string) *clock.Date { d := day(t, s); return &d }
+	concerning := func(categories ...string) func(*consent.Activity) {
+		return func(a *consent.Activity) { a.SubjectCategories = categories }
+	}
 	for name, test := range map[string]struct {
 		giving     consent.Giving
 		change     func(*consent.Activity)
@@ -23,6 +27,10 @@ func TestGive(t *testing.T) {
 	}{
 		"an adult":                        {giving: consent.Giving{Capacity: consent.Self, BirthDate: born("1980-01-01")}, sufficient: true},
 		"nobody says how old":             {giving: consent.Giving{Capacity: consent.Self}, sufficient: true},
+		"nor where it matters":            {giving: consent.Giving{Capacity: consent.Self}, change: concerning("teachers", "primary-pupils")},
+		"nor where it does not":           {giving: consent.Giving{Capacity: consent.Self}, change: concerning("teachers"), sufficient: true},
+		"a guardian, where it matters":    {giving: consent.Giving{Capacity: consent.Guardian}, change: concerning("pupils"), sufficient: true},
+		"an adult, where it matters":      {giving: consent.Giving{Capacity: consent.Self, BirthDate: born("1980-01-01")}, change: concerning("pupils"), sufficient: true},
 		"a child alone":                   {giving: consent.Giving{Capacity: consent.Self, BirthDate: born("2014-05-01")}},
 		"a guardian":                      {giving: consent.Giving{Capacity: consent.Guardian, BirthDate: born("2014-05-01")}, sufficient: true},
 		"a child from the future":         {giving: consent.Giving{Capacity: consent.Guardian, BirthDate: born("2026-03-03")}, reason: "INVALID_ARGUMENT"},
@@ -61,6 +69,47 @@ func TestGive(t *testing.T) {
 	}
 }
 
+// TestAgePolicy gives a Danish child's consent, on 2 March 2026, under both policies.
+func TestAgePolicy(t *testing.T) {
+	t.Parallel()
+	child, reached := day(t, "2012-05-01"), time.Date(2027, 4, 30, 22, 0, 0, 0, time.UTC)
+	of15 := day(t, "2011-03-02")
+	for name, test := range map[string]struct {
+		policy   consent.AgePolicy
+		capacity consent.Capacity
+		born     *clock.Date
+		expires  time.Time
+		want     time.Time
+		reason   string
+	}{
+		"kept":                            {consent.Keep, consent.Guardian, &child, time.Time{}, time.Time{}, ""},
+		"nothing said":                    {"", consent.Guardian, &child, time.Time{}, time.Time{}, ""},
+		"kept, of unknown age":            {consent.Keep, consent.Guardian, nil, time.Time{}, time.Time{}, ""},
+		"kept until it ends":              {consent.Keep, consent.Guardian, &child, reached.AddDate(1, 0, 0), reached.AddDate(1, 0, 0), ""},
+		"renewed on the birthday":         {consent.Renew, consent.Guardian, &child, time.Time{}, reached, ""},
+		"renewed, ends before":            {consent.Renew, consent.Guardian, &child, reached.Add(-1), reached.Add(-1), ""},
+		"renewed, would end after":        {consent.Renew, consent.Guardian, &child, reached.Add(1), reached, ""},
+		"renewed, of unknown age":         {consent.Renew, consent.Guardian, nil, time.Time{}, time.Time{}, "BIRTH_DATE_REQUIRED"},
+		"a guardian for somebody of age":  {consent.Renew, consent.Guardian, &of15, time.Time{}, time.Time{}, "OF_AGE"},
+		"given by the person of age":      {consent.Renew, consent.Self, &of15, time.Time{}, time.Time{}, ""},
+		"given by a child, insufficient":  {consent.Renew, consent.Self, &child, time.Time{}, time.Time{}, ""},
+		"given by a person, ends by time": {consent.Renew, consent.Self, nil, reached, reached, ""},
+	} {
+		c := consent.Controller{ID: "school", Jurisdiction: "DK", TimeZone: "Europe/Copenhagen", AgePolicy: test.policy}
+		got, err := consent.Give(consent.Giving{Capacity: test.capacity, BirthDate: test.born, ExpireTime: test.expires}, c,
+			&consent.Activity{ID: "photos", Basis: consent.BasisConsent}, noon, 7)
+		if test.reason != "" {
+			if !fault.Is(err, test.reason) || strings.Contains(err.Error(), "201") {
+				t.Errorf("%s: %v, want %s", name, err, test.reason)
+			}
+			continue
+		}
+		if err != nil || !got.ExpireTime.Equal(test.want) {
+			t.Errorf("%s: ends %s, %v; want %s", name, got.ExpireTime, err, test.want)
+		}
+	}
+}
+
 func TestStateAt(t *testing.T) {
 	t.Parallel()
 	ends := consent.Consent{ExpireTime: noon, GiveRevision: 1}
@@ -87,20 +136,25 @@ func TestWithdrawing(t *testing.T) {
 	}
 	elsewhere := c("x", 0, "u1")
 	elsewhere.Activity = "trips"
+	siblings := consent.Links{{Subject: "u1", Person: "u1"}, {Subject: "e1", Person: "u1"}, {Subject: "mail", Person: "mail", Shared: true}}
 	for name, test := range map[string]struct {
 		named, linked []consent.Consent
 		want          []consent.ConsentID
+		links         consent.Links
 	}{
-		"alone":                              {[]consent.Consent{c("a", 0, "u1")}, []consent.Consent{c("a", 0, "u1")}, []consent.ConsentID{"a"}},
-		"an earlier one":                     {[]consent.Consent{c("b", 0, "u1")}, []consent.Consent{c("b", 0, "u1"), c("a", 0, "u1")}, []consent.ConsentID{"b", "a"}},
-		"of more identifiers":                {[]consent.Consent{c("b", 0, "u1")}, []consent.Consent{c("a", 0, "u1", "e1")}, []consent.ConsentID{"b", "a"}},
-		"of fewer":                           {[]consent.Consent{c("b", 0, "u1", "e1")}, []consent.Consent{c("a", 0, "e1")}, []consent.ConsentID{"b", "a"}},
-		"a sibling's":                        {[]consent.Consent{c("b", 0, "u1", "mail")}, []consent.Consent{c("a", 0, "u2", "mail")}, []consent.ConsentID{"b"}},
-		"withdrawn already":                  {[]consent.Consent{c("a", 4, "u1")}, []consent.Consent{c("a", 4, "u1")}, nil},
-		"repeated after a new one was given": {[]consent.Consent{c("a", 4, "u1")}, []consent.Consent{c("b", 0, "u1")}, nil},
-		"another activity":                   {[]consent.Consent{c("a", 0, "u1")}, []consent.Consent{elsewhere}, []consent.ConsentID{"a"}},
+		"alone":                              {[]consent.Consent{c("a", 0, "u1")}, []consent.Consent{c("a", 0, "u1")}, []consent.ConsentID{"a"}, nil},
+		"an earlier one":                     {[]consent.Consent{c("b", 0, "u1")}, []consent.Consent{c("b", 0, "u1"), c("a", 0, "u1")}, []consent.ConsentID{"b", "a"}, nil},
+		"of more identifiers":                {[]consent.Consent{c("b", 0, "u1")}, []consent.Consent{c("a", 0, "u1", "e1")}, []consent.ConsentID{"b", "a"}, nil},
+		"of fewer":                           {[]consent.Consent{c("b", 0, "u1", "e1")}, []consent.Consent{c("a", 0, "e1")}, []consent.ConsentID{"b", "a"}, nil},
+		"a sibling's":                        {[]consent.Consent{c("b", 0, "u1", "mail")}, []consent.Consent{c("a", 0, "u2", "mail")}, []consent.ConsentID{"b"}, nil},
+		"withdrawn already":                  {[]consent.Consent{c("a", 4, "u1")}, []consent.Consent{c("a", 4, "u1")}, nil, nil},
+		"repeated after a new one was given": {[]consent.Consent{c("a", 4, "u1")}, []consent.Consent{c("b", 0, "u1")}, nil, nil},
+		"another activity":                   {[]consent.Consent{c("a", 0, "u1")}, []consent.Consent{elsewhere}, []consent.ConsentID{"a"}, nil},
+		"under a linked one":                 {[]consent.Consent{c("b", 0, "e1")}, []consent.Consent{c("a", 0, "u1")}, []consent.ConsentID{"b", "a"}, siblings},
+		"a sibling's under a shared one":     {[]consent.Consent{c("b", 0, "u1", "mail")}, []consent.Consent{c("a", 0, "u2", "mail")}, []consent.ConsentID{"b"}, siblings},
+		"of more, where all are linked":      {[]consent.Consent{c("b", 0, "u1")}, []consent.Consent{c("a", 0, "e1", "mail")}, []consent.ConsentID{"b", "a"}, siblings},
 	} {
-		if d := cmp.Diff(test.want, consent.Withdrawing(test.named, test.linked)); d != "" {
+		if d := cmp.Diff(test.want, consent.Withdrawing(test.named, test.linked, test.links)); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}

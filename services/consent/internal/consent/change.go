@@ -2,6 +2,7 @@ package consent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -18,6 +19,11 @@ const (
 	Agreement    ChangeKind = "consent.given"
 	Withdrawal   ChangeKind = "consent.withdrawn"
 	ErasureNoted ChangeKind = "subject.erased"
+	Objecting    ChangeKind = "objection.made"
+	Resolving    ChangeKind = "objection.resolved"
+	Restricting  ChangeKind = "restriction.made"
+	Lifting      ChangeKind = "restriction.lifted"
+	Linking      ChangeKind = "subjects.linked"
 )
 
 // Change is what one revision has changed. Whoever remembers answers learns from the changes which of them no longer hold.
@@ -46,7 +52,8 @@ type Changes interface {
 	AddChange(ctx context.Context, tx sqldb.Tx, c Change) (previous Revision, err error)
 	// ChangesAfter reads at most limit changes after a revision, oldest first.
 	ChangesAfter(ctx context.Context, q sqldb.Querier, controller ControllerID, after Revision, limit int) ([]Change, error)
-	// ForgetChanges deletes the changes before a moment, but never a controller's last one. It gives how many.
+	// ForgetChanges deletes the changes before a controller's first one that is not before a moment, but never its last one: what
+	// is kept has no holes. It gives how many.
 	ForgetChanges(ctx context.Context, tx sqldb.Tx, before time.Time) (int64, error)
 }
 
@@ -57,6 +64,41 @@ type Person struct {
 	// Consents has, for each activity, the one that counts among those given under this pseudonym: sufficient ones before others,
 	// and of these the one with the latest act.
 	Consents []Consent
+	// Objected are the activities to which an objection made under this pseudonym holds (art. 21).
+	Objected []ActivityID
+	// Restricted are the activities to which a restriction made under this pseudonym applies (art. 18); an empty id means all.
+	Restricted []ActivityID
+	// Linked are the other pseudonyms of the same person, as [Links] have them.
+	Linked []SubjectRef
+}
+
+// hasObjected reports whether the person's objection stands in the way of an activity.
+func (p Person) hasObjected(activity ActivityID) bool { return slices.Contains(p.Objected, activity) }
+
+// isRestricted reports whether a restriction stands in the way of an activity.
+func (p Person) isRestricted(activity ActivityID) bool {
+	return slices.ContainsFunc(p.Restricted, func(id ActivityID) bool { return Restriction{Activity: id}.Covers(activity) })
+}
+
+// Gather gives what is known of a person under each of the refs, and under all that are linked to one of them. Of those that get
+// knows nothing of it gives the refs instead.
+func Gather(refs []SubjectRef, get func(SubjectRef) (Person, bool)) (people []Person, missing []SubjectRef) {
+	people = make([]Person, 0, len(refs))
+	all := refs[:len(refs):len(refs)] // grows into a copy
+	for i := 0; i < len(all); i++ {
+		p, ok := get(all[i])
+		if !ok {
+			missing = append(missing, all[i])
+			continue
+		}
+		people = append(people, p)
+		for _, ref := range p.Linked {
+			if !slices.Contains(all, ref) {
+				all = append(all, ref)
+			}
+		}
+	}
+	return people, missing
 }
 
 // People read what decides about persons.

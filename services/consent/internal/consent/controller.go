@@ -1,6 +1,8 @@
 package consent
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/privacyops/privacyops/libs/fault"
@@ -33,11 +35,26 @@ type Controller struct {
 	GracePeriod time.Duration
 	// PrimaryIdentifierType is the kind of identifier by which the controller names people.
 	PrimaryIdentifierType string
+	// Kind is what the controller is before the law; empty where it does not say.
+	Kind ControllerKind
+	// AgePolicy says what becomes of a guardian's consent when the child may consent alone.
+	AgePolicy AgePolicy
 	// Version counts changes, from 1.
 	Version    int64
 	CreateTime time.Time
 	UpdateTime time.Time
 }
+
+// ControllerKind is what a controller is before the law, by its name in the contract.
+type ControllerKind string
+
+// The kinds of controller.
+const (
+	// PublicAuthority cannot process on legitimate interests in the performance of its tasks (GDPR art. 6(1), second subparagraph).
+	PublicAuthority ControllerKind = "PUBLIC_AUTHORITY"
+	// Private is a private school or a company.
+	Private ControllerKind = "PRIVATE"
+)
 
 // ContactPerson is somebody who can be reached for an office.
 type ContactPerson struct {
@@ -69,6 +86,27 @@ func (c Controller) Check() error {
 		return fault.BadField("controller.time_zone", "is no time zone of the IANA database; write for example Europe/Copenhagen")
 	}
 	return nil
+}
+
+// maxNamed is how many activities a refusal names.
+const maxNamed = 20
+
+// CheckOver applies the rules that depend on what the controller is to its activities. The fault is Invalid; it names the article
+// and the activities.
+func (c Controller) CheckOver(activities []Activity) error {
+	var barred []string
+	for _, a := range activities {
+		if a.barredTo(c) {
+			barred = append(barred, string(a.ID))
+		}
+	}
+	if len(barred) == 0 {
+		return nil
+	}
+	named := strings.Join(barred[:min(len(barred), maxNamed)], ", ")
+	return broken("LEGITIMATE_INTERESTS_OF_AUTHORITY", "controller.kind",
+		fmt.Sprintf("%d activities rest on legitimate interests, on which a public authority does not process in the performance of its tasks "+
+			"(GDPR art. 6(1), second subparagraph): %s. Change their basis, archive them, or say outside_authority_tasks of them first.", len(barred), named))
 }
 
 // Zone is the time zone in which the controller's days are counted.

@@ -37,7 +37,12 @@ type Snapshot struct {
 func SnapshotOf(activity *Activity, people []Person, now time.Time) Snapshot {
 	s := Snapshot{Activity: activity, Now: now}
 	s.Erased = slices.ContainsFunc(people, func(p Person) bool { return p.Erased })
-	if activity != nil && activity.Basis == BasisConsent {
+	if activity == nil {
+		return s
+	}
+	s.Restricted = slices.ContainsFunc(people, func(p Person) bool { return p.isRestricted(activity.ID) })
+	s.Objected = slices.ContainsFunc(people, func(p Person) bool { return p.hasObjected(activity.ID) })
+	if activity.Basis == BasisConsent {
 		s.Consent = StandingOf(people, activity.ID)
 	}
 	return s
@@ -120,7 +125,7 @@ var denials = []denial{
 	}},
 	{SubjectErased, func(_ Question, s Snapshot) bool { return s.Erased }},
 	{Restricted, func(_ Question, s Snapshot) bool { return s.Restricted }},
-	{Objected, func(_ Question, s Snapshot) bool { return s.Objected && s.Activity.Basis.Objectionable() }},
+	{Objected, func(_ Question, s Snapshot) bool { return s.Objected && s.Activity.Objectionable() }},
 	{NoConsent, consentBased(func(s Snapshot) bool { return s.Consent == nil })},
 	{ConsentWithdrawn, consentBased(func(s Snapshot) bool { return s.Consent.StateAt(s.Now) == Withdrawn })},
 	{ConsentExpired, consentBased(func(s Snapshot) bool { return s.Consent.StateAt(s.Now) == Expired })},

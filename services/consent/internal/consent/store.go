@@ -19,6 +19,10 @@ type Store interface {
 	ErasedSubjects
 	Changes
 	People
+	Objections
+	Restrictions
+	LinkStore
+	Histories
 }
 
 // Revisions number the changes of each controller.
@@ -48,6 +52,8 @@ type Activities interface {
 	AddActivityVersion(ctx context.Context, tx sqldb.Tx, a Activity) error
 	// Activity reads one in its newest version.
 	Activity(ctx context.Context, q sqldb.Querier, controller ControllerID, id ActivityID) (Activity, error)
+	// ActivityVersion reads one in the given version.
+	ActivityVersion(ctx context.Context, q sqldb.Querier, controller ControllerID, id ActivityID, version int64) (Activity, error)
 	// Activities reads at most limit activities with ids after the given one, by id, in their newest version.
 	Activities(ctx context.Context, q sqldb.Querier, controller ControllerID, after ActivityID, limit int) ([]Activity, error)
 }

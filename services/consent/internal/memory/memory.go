@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -123,7 +124,7 @@ type Freshness struct {
 type Known struct {
 	// Activity is nil where the controller has none with the id.
 	Activity *consent.Activity
-	// People are what decides about each of the subjects.
+	// People are what decides about each of the subjects, and about all that are linked to one of them.
 	People []consent.Person
 }
 
@@ -186,9 +187,7 @@ func (m *Memory) readAll(ctx context.Context, controller consent.ControllerID, a
 	known := make([]Known, len(asked))
 	for i, a := range asked {
 		known[i].Activity = got.activities[a.Activity]
-		for _, ref := range a.Subjects {
-			known[i].People = append(known[i].People, got.people[ref])
-		}
+		known[i].People, _ = consent.Gather(a.Subjects, func(ref consent.SubjectRef) (consent.Person, bool) { return got.people[ref], true })
 	}
 	return known, got.revision, nil
 }
@@ -252,8 +251,34 @@ func (m *Memory) read(ctx context.Context, q sqldb.Querier, controller consent.C
 			return got, err
 		}
 	}
-	got.people, err = m.cfg.Store.People(ctx, q, controller, need.subjects)
+	got.people, err = m.readPeople(ctx, q, controller, need.subjects)
 	return got, err
+}
+
+// readPeople reads what is known under the refs and under all that are linked to one of them. Who is linked to whom is the same
+// seen from either side, so that the second step finds nobody new.
+func (m *Memory) readPeople(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, refs []consent.SubjectRef) (map[consent.SubjectRef]consent.Person, error) {
+	people, err := m.cfg.Store.People(ctx, q, controller, refs)
+	if err != nil {
+		return nil, err
+	}
+	var linked []consent.SubjectRef
+	for _, p := range people {
+		for _, ref := range p.Linked {
+			if _, read := people[ref]; !read {
+				linked = append(linked, ref)
+			}
+		}
+	}
+	if len(linked) == 0 {
+		return people, nil
+	}
+	more, err := m.cfg.Store.People(ctx, q, controller, linked)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(people, more)
+	return people, nil
 }
 
 // school finds or makes the memory of one controller.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,23 @@ type moment struct {
 	// standing is the consent that counts for the activity `photos`, by person.
 	standing map[consent.SubjectRef]consent.ConsentID
 	version  int64
+	// restricted and objected hold the ids of those who have demanded so, persons whose identifiers are whose.
+	restricted map[consent.SubjectRef]consent.RestrictionID
+	objected   map[consent.SubjectRef]consent.ObjectionID
+	persons    map[consent.SubjectRef]consent.SubjectRef
+}
+
+// all gives the refs and those that are linked to one of them.
+func (m moment) all(refs []consent.SubjectRef) []consent.SubjectRef {
+	out := slices.Clone(refs)
+	for _, ref := range refs {
+		for other, person := range m.persons {
+			if person == m.persons[ref] && !slices.Contains(out, other) {
+				out = append(out, other)
+			}
+		}
+	}
+	return out
 }
 
 // replica is one memory, and whether it hears of changes.
@@ -59,7 +77,8 @@ func install(t testing.TB) *installation {
 	check(t, db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
 		return store.Store{}.CreateController(ctx, tx, consent.Controller{ID: "a", Version: 1, CreateTime: noon, UpdateTime: noon})
 	}))
-	in.history = []moment{{at: noon, standing: map[consent.SubjectRef]consent.ConsentID{}}}
+	in.history = []moment{{at: noon, standing: map[consent.SubjectRef]consent.ConsentID{}, restricted: map[consent.SubjectRef]consent.RestrictionID{},
+		objected: map[consent.SubjectRef]consent.ObjectionID{}, persons: map[consent.SubjectRef]consent.SubjectRef{}}}
 	in.instruct()
 	return in
 }
@@ -109,10 +128,8 @@ func (in *installation) change(c consent.Change, next func(*moment), fn func(ctx
 		return fn(ctx, tx, c.Revision)
 	}))
 	last := in.history[len(in.history)-1]
-	m := moment{at: c.Time, version: last.version, standing: map[consent.SubjectRef]consent.ConsentID{}}
-	for ref, id := range last.standing {
-		m.standing[ref] = id
-	}
+	m := moment{at: c.Time, version: last.version, standing: maps.Clone(last.standing), restricted: maps.Clone(last.restricted),
+		objected: maps.Clone(last.objected), persons: maps.Clone(last.persons)}
 	next(&m)
 	in.history = append(in.history, m)
 	if int(c.Revision) != len(in.history) {
@@ -166,6 +183,9 @@ func (in *installation) wrong(known memory.Known, rev consent.Revision, asked me
 			return fmt.Sprintf("at revision %d %q counted for %s, not %q", rev, m.standing[ref], ref, got)
 		}
 	}
+	if problem := m.wrongPerson(known, asked.Subjects); problem != "" {
+		return fmt.Sprintf("at revision %d %s", rev, problem)
+	}
 	if rev < seen {
 		return fmt.Sprintf("revision %d is older than %d, which the asker has seen", rev, seen)
 	}
@@ -189,9 +209,7 @@ func TestAnswersAreWhatHeld(t *testing.T) {
 		r.Shuffle(len(refs), func(i, j int) { refs[i], refs[j] = refs[j], refs[i] })
 		switch act := r.IntN(10); {
 		case act < 3:
-			if newest = in.give(refs[:1+r.IntN(2)]...); act == 0 {
-				newest = in.instruct()
-			}
+			newest = in.something(r, refs)
 			for _, one := range replicas {
 				if r.IntN(3) > 0 { // every third notice is lost
 					check(t, one.revisions.Publish(t.Context(), "a", int64(newest)))
@@ -221,6 +239,21 @@ func TestAnswersAreWhatHeld(t *testing.T) {
 	if found == 0 {
 		t.Error("a memory that never forgets was not found out")
 	}
+}
+
+// something changes, for the first of the refs.
+func (in *installation) something(r *rand.Rand, refs []consent.SubjectRef) consent.Revision {
+	switch r.IntN(6) {
+	case 0:
+		return in.instruct()
+	case 1:
+		return in.restrict(refs[0])
+	case 2:
+		return in.object(refs[0])
+	case 3:
+		return in.link(refs[0], refs[r.IntN(2)])
+	}
+	return in.give(refs[:1+r.IntN(2)]...)
 }
 
 // Many ask while many change: no answer mixes two states.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 	"unique"
 
 	"github.com/google/uuid"
@@ -25,6 +26,14 @@ type personKey struct {
 type person struct {
 	erased   bool
 	consents []agreed
+	more     *demanded // of the few who have anything of it
+}
+
+// demanded is what somebody has demanded beyond consents, and under what else they are known.
+type demanded struct {
+	objected   []unique.Handle[consent.ActivityID]
+	restricted []unique.Handle[consent.ActivityID]
+	linked     []consent.SubjectRef
 }
 
 // agreed is what a decision needs of a consent.
@@ -37,18 +46,31 @@ type agreed struct {
 	sufficient bool
 }
 
-// Weights in bytes: what an entry takes besides its consents and the text of its key, and what each consent takes. Measured,
-// and rounded up.
+// Weights in bytes: what an entry takes besides its consents and the text of its key, what each consent takes, and of what was
+// demanded, the whole and each of its ids besides their text. Measured, and rounded up.
 const (
-	entryWeight   = 200
-	consentWeight = 64
+	entryWeight    = 208
+	consentWeight  = 64
+	demandedWeight = 96
+	idWeight       = 16
 )
+
+func (p person) weight() int {
+	w := entryWeight + consentWeight*len(p.consents)
+	if p.more != nil {
+		w += demandedWeight + idWeight*(len(p.more.objected)+len(p.more.restricted)+len(p.more.linked))
+		for _, ref := range p.more.linked {
+			w += len(ref)
+		}
+	}
+	return w
+}
 
 func newPeople(size int64) (*people, error) {
 	cache, err := otter.New(&otter.Options[personKey, person]{
 		MaximumWeight: uint64(size),
 		Weigher: func(k personKey, p person) uint32 {
-			return uint32(entryWeight + len(k.ref) + consentWeight*len(p.consents))
+			return uint32(len(k.ref) + p.weight())
 		},
 	})
 	if err != nil {
@@ -71,7 +93,26 @@ func (p *people) get(school uint32, ref consent.SubjectRef, activity consent.Act
 			break
 		}
 	}
+	if found.more != nil {
+		out.Objected, out.Restricted, out.Linked = ids(found.more.objected), ids(found.more.restricted), found.more.linked
+	}
 	return out, true
+}
+
+func ids(handles []unique.Handle[consent.ActivityID]) []consent.ActivityID {
+	out := make([]consent.ActivityID, len(handles))
+	for i, h := range handles {
+		out[i] = h.Value()
+	}
+	return out
+}
+
+func handles(ids []consent.ActivityID) []unique.Handle[consent.ActivityID] {
+	out := make([]unique.Handle[consent.ActivityID], len(ids))
+	for i, id := range ids {
+		out[i] = unique.Make(id)
+	}
+	return out
 }
 
 // set remembers a person. One whose consents cannot be held in the small form is not remembered, and is read each time.
@@ -86,6 +127,9 @@ func (p *people) set(school uint32, ref consent.SubjectRef, known consent.Person
 			return
 		}
 		small.consents = append(small.consents, agreed{unique.Make(c.Activity), id, c.GiveRevision, c.WithdrawRevision, sqldb.Micros(c.ExpireTime), c.Sufficient})
+	}
+	if len(known.Objected)+len(known.Restricted)+len(known.Linked) > 0 {
+		small.more = &demanded{handles(known.Objected), handles(known.Restricted), slices.Clone(known.Linked)}
 	}
 	p.cache.Set(personKey{school, ref}, small)
 }

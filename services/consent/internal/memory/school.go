@@ -60,15 +60,11 @@ func (s *school) lookUp(asked []Asked, need consent.Revision) ([]Known, consent.
 		if known[i].Activity = s.activities[a.Activity]; known[i].Activity == nil {
 			n.activities = append(n.activities, a.Activity)
 		}
-		known[i].People = make([]consent.Person, len(a.Subjects))
-		for j, ref := range a.Subjects {
-			p, ok := s.people.get(s.key, ref, a.Activity)
-			if !ok {
-				n.subjects = append(n.subjects, ref)
-				continue
-			}
-			known[i].People[j] = p
-		}
+		var missing []consent.SubjectRef
+		known[i].People, missing = consent.Gather(a.Subjects, func(ref consent.SubjectRef) (consent.Person, bool) {
+			return s.people.get(s.key, ref, a.Activity)
+		})
+		n.subjects = append(n.subjects, missing...)
 	}
 	if s.at >= need && s.at > 0 && n.none() {
 		return known, s.at, nil

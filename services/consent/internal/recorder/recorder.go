@@ -38,10 +38,13 @@ type Recorder struct {
 
 // entry is the events of one call.
 type entry struct {
-	ctx    context.Context //nolint:containedctx // each event belongs to its own call, whose actor and trace it carries
-	events []outbox.Event
-	done   chan error
+	ctx     context.Context //nolint:containedctx // each event belongs to its own call, whose actor and trace it carries
+	events  []outbox.Event
+	decided outbox.Decided
+	done    chan error
 }
+
+func (e *entry) size() int { return len(e.events) + len(e.decided.Answers) }
 
 // New makes a recorder that writes to the outbox's own database.
 func New(db Writer, o *outbox.Outbox) *Recorder {
@@ -53,7 +56,15 @@ func New(db Writer, o *outbox.Outbox) *Recorder {
 // Record returns once the events are committed, all or none. The events belong to the call of ctx. When ctx ends first, its
 // error is returned and the events may be committed all the same.
 func (r *Recorder) Record(ctx context.Context, events ...outbox.Event) error {
-	e := &entry{ctx: ctx, events: events, done: make(chan error, 1)}
+	return r.wait(ctx, &entry{ctx: ctx, events: events, done: make(chan error, 1)})
+}
+
+// RecordDecisions is Record for decisions, which are packed with those of other calls.
+func (r *Recorder) RecordDecisions(ctx context.Context, answers ...outbox.Answer) error {
+	return r.wait(ctx, &entry{ctx: ctx, decided: outbox.DecidedBy(ctx, answers...), done: make(chan error, 1)})
+}
+
+func (r *Recorder) wait(ctx context.Context, e *entry) error {
 	r.mu.Lock()
 	r.waiting = append(r.waiting, e)
 	r.mu.Unlock()
@@ -102,6 +113,7 @@ func (r *Recorder) commit(group []*entry) error {
 }
 
 func (r *Recorder) write(tx sqldb.Tx, group []*entry) error {
+	var decided []outbox.Decided
 	for _, e := range group {
 		ctx := context.WithoutCancel(e.ctx)
 		for _, event := range e.events {
@@ -109,8 +121,11 @@ func (r *Recorder) write(tx sqldb.Tx, group []*entry) error {
 				return err
 			}
 		}
+		if len(e.decided.Answers) > 0 {
+			decided = append(decided, e.decided)
+		}
 	}
-	return nil
+	return r.outbox.RecordDecisions(context.WithoutCancel(group[0].ctx), tx, decided...)
 }
 
 // take removes the group that goes into the next transaction: whole entries, one at least.
@@ -118,8 +133,8 @@ func (r *Recorder) take() []*entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, events := 0, 0
-	for n < len(r.waiting) && (n == 0 || events+len(r.waiting[n].events) <= maxGroup) {
-		events += len(r.waiting[n].events)
+	for n < len(r.waiting) && (n == 0 || events+r.waiting[n].size() <= maxGroup) {
+		events += r.waiting[n].size()
 		n++
 	}
 	group := r.waiting[:n:n]

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,7 +22,11 @@ import (
 type question struct {
 	consent.Question
 	refs []consent.SubjectRef
+	// signed: the answer is to be signed.
+	signed bool
 	memory.Freshness
+	// past is the moment it is about; nil: now.
+	past *consent.Moment
 }
 
 // answered is a decision with what it was decided on.
@@ -36,6 +41,9 @@ type answered struct {
 
 // question reads a request.
 func (s *basisServer) question(controller consent.ControllerID, req *pb.CheckLegalBasisRequest) (q question, err error) {
+	if q.past, err = s.momentOf(req); err != nil {
+		return q, err
+	}
 	if token := req.GetConsistency().GetToken(); token != "" {
 		if q.Seen, err = s.tokens.Read(controller, token); err != nil {
 			return q, err
@@ -44,26 +52,29 @@ func (s *basisServer) question(controller consent.ControllerID, req *pb.CheckLeg
 	q.Full = req.GetConsistency().GetFull()
 	q.Question = consent.Question{Activity: consent.ActivityID(req.GetActivity()), Recipient: req.GetRecipient(),
 		DataCategories: req.GetDataCategories(), Location: req.GetLocation()}
-	q.refs = s.refs(controller, req.GetSubject(), req.GetSubjects())
+	q.refs, q.signed = s.refs(controller, req.GetSubject(), req.GetSubjects()), req.GetSigned()
 	return q, nil
 }
 
 // answer decides questions on one state and records the decisions, all or none, before it gives them. While the database does
 // not answer, nothing can be shown to hold and everything is denied; such a refusal is recorded as soon as the database is back.
+// Where the past was asked about, the error is given instead.
 func (s *basisServer) answer(ctx context.Context, controller consent.ControllerID, questions []question) ([]*pb.Decision, error) {
 	outbox.About(ctx, controllerName(controller))
-	decided, err := s.decide(ctx, controller, questions)
+	decided, err := s.decideAll(ctx, controller, questions)
 	if err == nil {
-		err = s.Recorder.Record(ctx, decisionEvents(controller, decided)...)
+		err = s.recordAnswers(ctx, controller, decided)
 	}
-	if errors.Is(err, memory.ErrUnproven) || errors.Is(err, sqldb.ErrUnavailable) {
+	unknowable := errors.Is(err, memory.ErrUnproven) || errors.Is(err, sqldb.ErrUnavailable)
+	if unknowable && !slices.ContainsFunc(questions, question.aboutThePast) {
 		decided = s.refuse(questions)
 		err = s.Outbox.Later(ctx, decisionEvents(controller, decided)...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return messages(decided, func(d answered) *pb.Decision { return s.decisionMessage(controller, d) }), nil
+	out := messages(decided, func(d answered) *pb.Decision { return s.decisionMessage(controller, d) })
+	return out, s.sign(controller, decided, out)
 }
 
 // decide decides all questions on one state, which is as fresh as the most demanding of them asks for.
@@ -107,6 +118,16 @@ func (h *handlers) activity(ctx context.Context, q sqldb.Querier, controller con
 	return nil, err
 }
 
+// answers are decisions as they are recorded together with those of other calls.
+func answers(controller consent.ControllerID, decided []answered) []outbox.Answer {
+	out := make([]outbox.Answer, len(decided))
+	for i, d := range decided {
+		out[i] = outbox.Answer{ID: d.id, Controller: string(controller), Subjects: texts(d.refs), Activity: string(d.Activity), Version: d.Version,
+			Allowed: d.Allowed, Reason: string(d.Reason), Recipient: d.Recipient, Consent: string(d.Consent), Time: d.at}
+	}
+	return out
+}
+
 func decisionEvents(controller consent.ControllerID, decided []answered) []outbox.Event {
 	events := make([]outbox.Event, len(decided))
 	for i, d := range decided {
@@ -126,6 +147,7 @@ func decisionEvent(controller consent.ControllerID, d answered) outbox.Event {
 	if d.Consent != "" {
 		detail["consent"] = string(d.Consent)
 	}
+	d.tellMoment(detail)
 	return outbox.Event{ID: d.id, Resource: activityName(controller, d.Activity), SubjectRefs: texts(d.refs), Detail: detail}
 }
 
@@ -134,7 +156,7 @@ func (s *basisServer) decisionMessage(controller consent.ControllerID, d answere
 	m := &pb.Decision{
 		Decision: outcome(d.Decision), Reason: pb.Decision_Reason(pb.Decision_Reason_value[string(d.Reason)]), LegalBasis: basisMessage(d.Basis),
 		Activity: string(d.Activity), ActivityVersion: d.Version, DecisionId: d.id, DecidedAt: timestamppb.New(d.at),
-		Explanation: &typepb.LocalizedText{Da: text.DA, En: text.EN},
+		Explanation: &typepb.LocalizedText{Da: text.DA, En: text.EN}, SubjectRefs: texts(d.refs),
 	}
 	if d.rev > 0 {
 		m.ConsistencyToken = s.tokens.Make(controller, d.rev)

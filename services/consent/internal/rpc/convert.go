@@ -25,7 +25,8 @@ func controllerMessage(c consent.Controller) *pb.Controller {
 		Name: controllerName(c.ID), DisplayName: c.DisplayName, Jurisdiction: c.Jurisdiction, TimeZone: c.TimeZone, Language: c.Language,
 		Contact: c.Contact, RequiredApprovals: int32(c.RequiredApprovals), GracePeriod: durationpb.New(c.GracePeriod),
 		PrimaryIdentifierType: typepb.Subject_Type(typepb.Subject_Type_value[c.PrimaryIdentifierType]),
-		Etag:                  c.ETag(), CreateTime: timestamp(c.CreateTime), UpdateTime: timestamp(c.UpdateTime),
+		Kind:                  pb.Controller_Kind(pb.Controller_Kind_value[string(c.Kind)]), AgePolicy: pb.Controller_AgePolicy(pb.Controller_AgePolicy_value[string(c.AgePolicy)]),
+		Etag: c.ETag(), CreateTime: timestamp(c.CreateTime), UpdateTime: timestamp(c.UpdateTime),
 	}
 	if c.DPO != (consent.ContactPerson{}) {
 		m.Dpo = &pb.ContactPerson{Name: c.DPO.Name, Email: c.DPO.Email}
@@ -47,6 +48,12 @@ func controllerOf(m *pb.Controller) consent.Controller {
 	if t := m.GetPrimaryIdentifierType(); t != typepb.Subject_TYPE_UNSPECIFIED {
 		c.PrimaryIdentifierType = t.String()
 	}
+	if k := m.GetKind(); k != pb.Controller_KIND_UNSPECIFIED {
+		c.Kind = consent.ControllerKind(k.String())
+	}
+	if p := m.GetAgePolicy(); p != pb.Controller_AGE_POLICY_UNSPECIFIED {
+		c.AgePolicy = consent.AgePolicy(p.String())
+	}
 	return c.WithDefaults()
 }
 
@@ -55,6 +62,7 @@ func activityMessage(a consent.Activity) *pb.Activity {
 		Name: activityName(a.Controller, a.ID), Purpose: a.Purpose, LegalBasis: basisMessage(a.Basis), SpecialCategoryCondition: a.SpecialCondition,
 		DataCategories: a.DataCategories, SubjectCategories: a.SubjectCategories, Recipients: a.Recipients,
 		Systems: texts(a.Systems), Locations: a.Locations, Source: a.Source, AutomatedDecisions: a.AutomatedDecisions,
+		DirectMarketing: a.DirectMarketing, OutsideAuthorityTasks: a.OutsideAuthorityTasks, Transfers: messages(a.Transfers, transferMessage),
 		Etag: a.ETag(), Version: a.Version, State: pb.Activity_ACTIVE, CreateTime: timestamp(a.CreateTime), UpdateTime: timestamp(a.UpdateTime),
 	}
 	if a.Archived {
@@ -66,15 +74,24 @@ func activityMessage(a consent.Activity) *pb.Activity {
 	return m
 }
 
+func transferMessage(t consent.Transfer) *pb.Transfer {
+	return &pb.Transfer{Location: t.Location, Ground: pb.Transfer_Ground(pb.Transfer_Ground_value[string(t.Ground)]), Safeguard: t.Safeguard}
+}
+
 // activityOf takes what a caller says of an activity.
 func activityOf(m *pb.Activity) consent.Activity {
-	return consent.Activity{
+	a := consent.Activity{
 		Purpose: m.GetPurpose(), Basis: basisOf(m.GetLegalBasis()), SpecialCondition: m.GetSpecialCategoryCondition(),
 		DataCategories: m.GetDataCategories(), SubjectCategories: m.GetSubjectCategories(), Recipients: m.GetRecipients(),
 		Systems: idsOf[consent.SystemID](m.GetSystems()), Locations: m.GetLocations(), Source: m.GetSource(), AutomatedDecisions: m.GetAutomatedDecisions(),
 		Retention: consent.Retention{Period: m.GetRetention().GetPeriod(), Event: m.GetRetention().GetEvent(),
 			Protected: m.GetRetention().GetProtected(), Ground: m.GetRetention().GetGround()},
+		DirectMarketing: m.GetDirectMarketing(), OutsideAuthorityTasks: m.GetOutsideAuthorityTasks(),
 	}
+	for _, t := range m.GetTransfers() {
+		a.Transfers = append(a.Transfers, consent.Transfer{Location: t.GetLocation(), Ground: consent.TransferGround(t.GetGround().String()), Safeguard: t.GetSafeguard()})
+	}
+	return a
 }
 
 func systemMessage(s consent.System) *pb.System {
@@ -96,9 +113,17 @@ func (h *handlers) consentMessage(c consent.Consent) *pb.Consent {
 		Name: consentName(c.Controller, c.ID), State: pb.Consent_State(pb.Consent_State_value[string(c.StateAt(h.now()))]),
 		Activity: string(c.Activity), ActivityVersion: c.ActivityVersion, SubjectRef: string(c.Subjects[0]),
 		GivenBy:  &pb.GivenBy{Capacity: pb.GivenBy_Capacity(pb.GivenBy_Capacity_value[string(c.Capacity)]), Reference: c.Reference},
-		GiveTime: timestamp(c.GiveTime), WithdrawTime: timestamp(c.WithdrawTime), ExpireTime: timestamp(c.ExpireTime), Evidence: c.Evidence,
+		GiveTime: timestamp(c.GiveTime), WithdrawTime: timestamp(c.WithdrawTime), ExpireTime: timestamp(c.ExpireTime), Evidence: c.Evidence, Text: textMessage(c.Text),
 		ConsistencyToken: h.tokens.Make(c.Controller, c.LastAct()),
 	}
+}
+
+// textMessage leaves out a text that is not known.
+func textMessage(t consent.ShownText) *pb.ConsentText {
+	if t == (consent.ShownText{}) {
+		return nil
+	}
+	return &pb.ConsentText{Version: t.Version, Language: t.Language, Sha256: t.SHA256}
 }
 
 func basisMessage(b consent.LegalBasis) typepb.LegalBasis {

@@ -41,6 +41,13 @@ func (s *registerServer) CreateActivity(ctx context.Context, req *pb.CreateActiv
 
 // addVersion makes a the newest version of its activity, as an instruction of the caller, with its event.
 func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, a consent.Activity, rev consent.Revision) (*pb.Activity, error) {
+	c, err := s.Store.Controller(ctx, tx, a.Controller)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.CheckUnder(c); err != nil {
+		return nil, err
+	}
 	a.Author, a.UpdateTime = consent.ActorRef(access.CallerFrom(ctx).Ref), s.now()
 	if err := s.Store.AddActivityVersion(ctx, tx, a); err != nil {
 		return nil, err

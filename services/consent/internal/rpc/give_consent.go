@@ -66,6 +66,7 @@ func (s *consentsServer) giving(controller consent.ControllerID, req *pb.GiveCon
 	g = consent.Giving{
 		ID: consent.ConsentID(s.NewID()), Subjects: s.refs(controller, req.GetSubject(), req.GetSubjects()),
 		Capacity: consent.Capacity(req.GetGivenBy().GetCapacity().String()), Reference: req.GetGivenBy().GetReference(), Evidence: req.GetEvidence(),
+		Text: consent.ShownText{Version: req.GetText().GetVersion(), Language: req.GetText().GetLanguage(), SHA256: req.GetText().GetSha256()},
 	}
 	if g.ExpireTime, err = moment("expire_time", req.GetExpireTime()); err != nil {
 		return g, err

@@ -19,6 +19,8 @@ var (
 	activityForm   = regexp.MustCompile(`^controllers/(` + idForm + `)/activities/(` + idForm + `)$`)
 	systemForm     = regexp.MustCompile(`^controllers/(` + idForm + `)/systems/(` + idForm + `)$`)
 	consentForm    = regexp.MustCompile(`^controllers/(` + idForm + `)/consents/(` + uuidForm + `)$`)
+	objectionForm  = regexp.MustCompile(`^controllers/(` + idForm + `)/objections/(` + uuidForm + `)$`)
+	restrictForm   = regexp.MustCompile(`^controllers/(` + idForm + `)/restrictions/(` + uuidForm + `)$`)
 	erasureForm    = regexp.MustCompile(`^controllers/(` + idForm + `)/erasures/(` + uuidForm + `)$`)
 )
 
@@ -63,6 +65,22 @@ func parseConsent(field, name string) (consent.ControllerID, consent.ConsentID, 
 	return consent.ControllerID(ids[0]), consent.ConsentID(ids[1]), nil
 }
 
+func parseObjection(field, name string) (consent.ControllerID, consent.ObjectionID, error) {
+	ids, err := parse(objectionForm, field, name)
+	if err != nil {
+		return "", "", err
+	}
+	return consent.ControllerID(ids[0]), consent.ObjectionID(ids[1]), nil
+}
+
+func parseRestriction(field, name string) (consent.ControllerID, consent.RestrictionID, error) {
+	ids, err := parse(restrictForm, field, name)
+	if err != nil {
+		return "", "", err
+	}
+	return consent.ControllerID(ids[0]), consent.RestrictionID(ids[1]), nil
+}
+
 func controllerName(id consent.ControllerID) string { return "controllers/" + string(id) }
 
 func activityName(c consent.ControllerID, id consent.ActivityID) string {
@@ -75,4 +93,12 @@ func systemName(c consent.ControllerID, id consent.SystemID) string {
 
 func consentName(c consent.ControllerID, id consent.ConsentID) string {
 	return controllerName(c) + "/consents/" + string(id)
+}
+
+func objectionName(c consent.ControllerID, id consent.ObjectionID) string {
+	return controllerName(c) + "/objections/" + string(id)
+}
+
+func restrictionName(c consent.ControllerID, id consent.RestrictionID) string {
+	return controllerName(c) + "/restrictions/" + string(id)
 }

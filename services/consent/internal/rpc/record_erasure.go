@@ -14,7 +14,8 @@ import (
 )
 
 // RecordErasure notes that the person behind the pseudonyms was erased. The person's consents stay: under pseudonyms only,
-// as the proof that what was processed before was consented to (GDPR art. 7(1), 17(3)(e)).
+// as the proof that what was processed before was consented to (GDPR art. 7(1), 17(3)(e)). What the person said when they objected, and
+// why it was decided so, is destroyed.
 func (s *erasedServer) RecordErasure(ctx context.Context, req *pb.RecordErasureRequest) (*emptypb.Empty, error) {
 	controller, err := parseController("parent", req.GetParent())
 	if err != nil {
@@ -31,11 +32,26 @@ func (s *erasedServer) RecordErasure(ctx context.Context, req *pb.RecordErasureR
 		return nil, err
 	}
 	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*emptypb.Empty, error) {
-		if err := s.Store.AddErased(ctx, tx, erasure); err != nil {
-			return nil, err
-		}
-		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.ErasureNoted, Subjects: erasure.Subjects}
-		// The method rule names no controller field, so the event names the controller itself.
-		return &emptypb.Empty{}, s.record(ctx, tx, change, outbox.Event{Controller: string(controller), Resource: erasure.Resource, SubjectRefs: texts(erasure.Subjects)})
+		return &emptypb.Empty{}, s.noteErased(ctx, tx, rev, erasure)
 	})
+}
+
+func (s *erasedServer) noteErased(ctx context.Context, tx sqldb.Tx, rev consent.Revision, erasure consent.Erasure) error {
+	all, err := s.expanded(ctx, tx, erasure.Controller, erasure.Subjects)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.ForgetWords(ctx, tx, erasure.Controller, all); err != nil {
+		return err
+	}
+	// The method rule names no controller field, so the event names the controller itself.
+	event := outbox.Event{Controller: string(erasure.Controller), Resource: erasure.Resource, SubjectRefs: texts(erasure.Subjects)}
+	if erasure.Subjects, err = s.withPersons(ctx, tx, erasure.Controller, erasure.Subjects); err != nil {
+		return err
+	}
+	if err := s.Store.AddErased(ctx, tx, erasure); err != nil {
+		return err
+	}
+	change := consent.Change{Controller: erasure.Controller, Revision: rev, Kind: consent.ErasureNoted, Subjects: erasure.Subjects}
+	return s.record(ctx, tx, change, event)
 }

@@ -19,6 +19,7 @@ import (
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
 	"github.com/privacyops/privacyops/services/consent/internal/memory"
+	"github.com/privacyops/privacyops/services/consent/internal/signing"
 )
 
 // Database runs transactions; *sqldb.DB does.
@@ -30,6 +31,7 @@ type Database interface {
 // Recorder makes events durable without a change beside them; *recorder.Recorder does.
 type Recorder interface {
 	Record(ctx context.Context, events ...outbox.Event) error
+	RecordDecisions(ctx context.Context, answers ...outbox.Answer) error
 }
 
 // Memory knows what answers are made of; *memory.Memory does.
@@ -46,9 +48,16 @@ type Parts struct {
 	Memory   Memory
 	// Announce tells others of a change that was committed. It must not take long: the call's answer waits for it.
 	Announce func(ctx context.Context, c consent.Change)
-	Replies  *idempotency.Replies
-	Keyring  *keyring.Keyring
-	Clock    clock.Clock
+	// Notices wake watches.
+	Notices Notices
+	// WatchTimes may be zero.
+	WatchTimes WatchTimes
+	Replies    *idempotency.Replies
+	Keyring    *keyring.Keyring
+	// Signer signs decisions and receipts; Issuer is the installation's name in them.
+	Signer *signing.Signer
+	Issuer string
+	Clock  clock.Clock
 	// NewID makes UUIDv7.
 	NewID func() string
 }
@@ -82,6 +91,14 @@ type (
 		pb.UnsafeErasedServer
 		*handlers
 	}
+	rightsServer struct {
+		pb.UnsafeRightsServer
+		*handlers
+	}
+	documentsServer struct {
+		pb.UnsafeDocumentsServer
+		*handlers
+	}
 )
 
 var (
@@ -90,11 +107,13 @@ var (
 	_ pb.LegalBasisServer     = (*basisServer)(nil)
 	_ pb.ConsentsServer       = (*consentsServer)(nil)
 	_ pb.ErasedServer         = (*erasedServer)(nil)
+	_ pb.RightsServer         = (*rightsServer)(nil)
+	_ pb.DocumentsServer      = (*documentsServer)(nil)
 )
 
 // Register puts the service's gRPC services on a server.
 func Register(r grpc.ServiceRegistrar, p Parts) error {
-	if p.DB == nil || p.Store == nil || p.Outbox == nil || p.Recorder == nil || p.Memory == nil || p.Announce == nil || p.Replies == nil || p.Keyring == nil ||
+	if p.DB == nil || p.Store == nil || p.Outbox == nil || p.Recorder == nil || p.Memory == nil || p.Announce == nil || p.Notices == nil || p.Replies == nil || p.Keyring == nil || p.Signer == nil || p.Issuer == "" ||
 		p.Clock == nil || p.NewID == nil {
 		return errors.New("rpc: every part is required")
 	}
@@ -104,6 +123,8 @@ func Register(r grpc.ServiceRegistrar, p Parts) error {
 	pb.RegisterLegalBasisServer(r, &basisServer{handlers: h})
 	pb.RegisterConsentsServer(r, &consentsServer{handlers: h})
 	pb.RegisterErasedServer(r, &erasedServer{handlers: h})
+	pb.RegisterRightsServer(r, &rightsServer{handlers: h})
+	pb.RegisterDocumentsServer(r, &documentsServer{handlers: h})
 	return nil
 }
 
@@ -111,9 +132,12 @@ func Register(r grpc.ServiceRegistrar, p Parts) error {
 func (h *handlers) now() time.Time { return h.Clock.Now().UTC().Truncate(time.Microsecond) }
 
 // record writes the change of the running call, and its event. Once they are committed, and before the call is answered, the
-// change is announced.
+// change is announced. What is said of one identifier changes the answers about all that are linked to it, so they are all named.
 func (h *handlers) record(ctx context.Context, tx sqldb.Tx, c consent.Change, e outbox.Event) (err error) {
 	c.Time = h.now()
+	if c.Subjects, err = h.expanded(ctx, tx, c.Controller, c.Subjects); err != nil {
+		return err
+	}
 	if c.Previous, err = h.Store.AddChange(ctx, tx, c); err != nil {
 		return err
 	}

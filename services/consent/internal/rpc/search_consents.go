@@ -29,7 +29,11 @@ func (s *consentsServer) SearchConsents(ctx context.Context, req *pb.SearchConse
 		if _, err := s.Store.Revision(ctx, q, controller); err != nil {
 			return nil, err
 		}
-		return s.Store.ConsentsOf(ctx, q, controller, refs, before, l.size+1)
+		all, err := s.expanded(ctx, q, controller, refs)
+		if err != nil {
+			return nil, err
+		}
+		return s.Store.ConsentsOf(ctx, q, controller, all, before, l.size+1)
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,8 +14,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/clock"
@@ -32,6 +33,7 @@ import (
 	"github.com/privacyops/privacyops/services/consent/internal/memory"
 	"github.com/privacyops/privacyops/services/consent/internal/recorder"
 	"github.com/privacyops/privacyops/services/consent/internal/rpc"
+	"github.com/privacyops/privacyops/services/consent/internal/signing"
 	"github.com/privacyops/privacyops/services/consent/internal/store" //nolint:depguard // handlers are tested on the store they ship with
 )
 
@@ -54,6 +56,8 @@ type suite struct {
 	Basis     pb.LegalBasisClient
 	Consents  pb.ConsentsClient
 	Erased    pb.ErasedClient
+	Rights    pb.RightsClient
+	Documents pb.DocumentsClient
 }
 
 // unsteady is a database that can be taken away.
@@ -76,7 +80,10 @@ func (u unsteady) Write(ctx context.Context, fn func(ctx context.Context, tx sql
 	return u.DB.Write(ctx, fn)
 }
 
-func newSuite(t testing.TB) *suite {
+// issuer signs in tests.
+const issuer = "privacyops.example/consent"
+
+func newSuite(t testing.TB, change ...func(*rpc.Parts)) *suite {
 	t.Helper()
 	ctx := context.Background()
 	s := &suite{t: t, clock: clock.NewFake(noon)}
@@ -117,16 +124,24 @@ func newSuite(t testing.TB) *suite {
 		s.announced = append(s.announced, c)
 		_ = s.revisions.Publish(ctx, redis.Controller(c.Controller), int64(c.Revision))
 	}
+	signer, err := signing.New(s.keyring, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.outbox = box
-	s.serve(rpc.Parts{DB: db, Store: store.Store{}, Outbox: box, Recorder: recorder.New(db, box), Memory: known, Announce: announce, Replies: replies,
-		Keyring: s.keyring, Clock: s.clock, NewID: newID})
+	parts := rpc.Parts{DB: db, Store: store.Store{}, Outbox: box, Recorder: recorder.New(db, box), Memory: known, Announce: announce, Notices: s.revisions, Replies: replies,
+		Keyring: s.keyring, Signer: signer, Issuer: issuer, Clock: s.clock, NewID: newID}
+	for _, f := range change {
+		f(&parts)
+	}
+	s.serve(parts)
 	return s
 }
 
 func (s *suite) serve(p rpc.Parts) {
 	s.t.Helper()
 	lis := bufconn.Listen(1 << 20)
-	srv := grpc.NewServer(grpc.UnaryInterceptor(s.guard(p.Outbox)))
+	srv := grpc.NewServer(grpc.UnaryInterceptor(s.guard(p.Outbox)), grpc.StreamInterceptor(s.guardStream(p.Outbox)))
 	if err := rpc.Register(srv, p); err != nil {
 		s.t.Fatal(err)
 	}
@@ -138,7 +153,8 @@ func (s *suite) serve(p rpc.Parts) {
 	}
 	s.t.Cleanup(func() { _ = conn.Close(); srv.Stop() })
 	s.Register, s.Reader, s.Basis = pb.NewRegisterClient(conn), pb.NewRegisterReaderClient(conn), pb.NewLegalBasisClient(conn)
-	s.Consents, s.Erased = pb.NewConsentsClient(conn), pb.NewErasedClient(conn)
+	s.Consents, s.Erased, s.Rights = pb.NewConsentsClient(conn), pb.NewErasedClient(conn), pb.NewRightsClient(conn)
+	s.Documents = pb.NewDocumentsClient(conn)
 }
 
 // guard does for a handler what package server does, for a caller who may do everything.
@@ -270,11 +286,14 @@ func (s *suite) events() (events []*auditv1.ReportedEvent) {
 		defer rows.Close()
 		for rows.Next() {
 			var text string
-			e := &auditv1.ReportedEvent{}
-			if err := errors.Join(rows.Scan(&text), protojson.Unmarshal([]byte(text), e)); err != nil {
+			if err := rows.Scan(&text); err != nil {
 				return err
 			}
-			events = append(events, e)
+			e, err := outbox.Decode(text)
+			if err != nil {
+				return err
+			}
+			events = append(events, each(e)...)
 		}
 		return rows.Err()
 	})
@@ -282,6 +301,33 @@ func (s *suite) events() (events []*auditv1.ReportedEvent) {
 		s.t.Fatal(err)
 	}
 	return events
+}
+
+// each gives a batch of decisions as one event for each.
+func each(e *auditv1.ReportedEvent) []*auditv1.ReportedEvent {
+	batch := e.GetDecisions()
+	if batch == nil {
+		return []*auditv1.ReportedEvent{e}
+	}
+	var out []*auditv1.ReportedEvent
+	for _, d := range batch.GetDecisions() {
+		detail := map[string]string{"decision": "DENY", "reason": batch.GetTexts()[d.GetReason()], "activity": batch.GetTexts()[d.GetActivity()],
+			"version": strconv.FormatInt(d.GetVersion(), 10)}
+		if d.GetAllowed() {
+			detail["decision"] = "ALLOW"
+		}
+		if n := d.GetRecipient(); n > 0 {
+			detail["recipient"] = batch.GetTexts()[n-1]
+		}
+		if len(d.GetConsent()) > 0 {
+			detail["consent"] = uuid.UUID(d.GetConsent()).String()
+		}
+		out = append(out, &auditv1.ReportedEvent{Id: uuid.UUID(d.GetId()).String(), Controller: e.GetController(), Service: e.GetService(),
+			Actor: batch.GetActors()[d.GetActor()], Action: e.GetAction(), Kind: e.GetKind(), Outcome: e.GetOutcome(), SubjectRefs: d.GetSubjectRefs(),
+			Resource: "controllers/" + e.GetController() + "/activities/" + detail["activity"], Detail: detail,
+			OccurTime: timestamppb.New(e.GetOccurTime().AsTime().Add(time.Duration(d.GetOffsetMicros()) * time.Microsecond))})
+	}
+	return out
 }
 
 // lastEvent is the newest event with the action.

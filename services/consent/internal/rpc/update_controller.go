@@ -26,6 +26,9 @@ func (s *registerServer) UpdateController(ctx context.Context, req *pb.UpdateCon
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkOver(ctx, tx, next); err != nil {
+			return nil, err
+		}
 		next.UpdateTime = s.now()
 		if err := s.Store.UpdateController(ctx, tx, next); err != nil {
 			return nil, err
@@ -33,6 +36,15 @@ func (s *registerServer) UpdateController(ctx context.Context, req *pb.UpdateCon
 		change := consent.Change{Controller: id, Revision: rev, Kind: consent.OfController}
 		return controllerMessage(next), s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(next.Version)})
 	})
+}
+
+// checkOver applies the controller's rules to all its activities.
+func (s *registerServer) checkOver(ctx context.Context, tx sqldb.Tx, c consent.Controller) error {
+	activities, err := s.Store.Activities(ctx, tx, c.ID, "", everything)
+	if err != nil {
+		return err
+	}
+	return c.CheckOver(activities)
 }
 
 // changedController is the controller after the change, one version later.

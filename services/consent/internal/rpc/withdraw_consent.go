@@ -11,10 +11,6 @@ import (
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
 )
 
-// maxRefs bounds the pseudonyms in a withdrawal's event below the 200 that the audit log takes, with room for those of the
-// request: a withdrawal must not fail because an address is shared by a whole class.
-const maxRefs = 150
-
 // WithdrawConsent withdraws one consent, at once (GDPR art. 7(3)).
 func (s *consentsServer) WithdrawConsent(ctx context.Context, req *pb.WithdrawConsentRequest) (*pb.Consent, error) {
 	controller, id, err := parseConsent("name", req.GetName())
@@ -35,13 +31,12 @@ func (s *consentsServer) WithdrawConsent(ctx context.Context, req *pb.WithdrawCo
 // the latest act. Where all are withdrawn already nothing changes, and the call's event is left to the interceptor.
 func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.Revision, named []consent.Consent) (*pb.Consent, error) {
 	refs := subjectsOf(named)
-	witnessed := texts(refs[:min(len(refs), maxRefs)])
-	outbox.About(ctx, consentName(named[0].Controller, named[0].ID), witnessed...)
-	linked, err := s.Store.ConsentsTo(ctx, tx, named[0].Controller, named[0].Activity, refs)
+	outbox.About(ctx, consentName(named[0].Controller, named[0].ID), witnessed(refs)...)
+	linked, links, err := s.alongside(ctx, tx, named[0], refs)
 	if err != nil {
 		return nil, err
 	}
-	now, ending := s.now(), consent.Withdrawing(named, linked)
+	now, ending := s.now(), consent.Withdrawing(named, linked, links)
 	if len(ending) == 0 {
 		return s.consentMessage(latest(named)), nil
 	}
@@ -59,7 +54,22 @@ func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.
 		Consents: ending, Subjects: subjectsOf(slices.DeleteFunc(slices.Concat(named, linked), func(c consent.Consent) bool {
 			return !slices.Contains(ending, c.ID)
 		}))}
-	return s.consentMessage(answer), s.record(ctx, tx, change, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed, Detail: detail})
+	return s.consentMessage(answer), s.record(ctx, tx, change, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed(refs), Detail: detail})
+}
+
+// alongside reads the consents to the same activity that were given under any of the refs, or under what is linked to one, and whose
+// all their identifiers are.
+func (s *consentsServer) alongside(ctx context.Context, tx sqldb.Tx, c consent.Consent, refs []consent.SubjectRef) ([]consent.Consent, consent.Links, error) {
+	all, err := s.expanded(ctx, tx, c.Controller, refs)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := s.Store.ConsentsTo(ctx, tx, c.Controller, c.Activity, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	links, err := s.Store.Links(ctx, tx, c.Controller, append(subjectsOf(found), refs...))
+	return found, links, err
 }
 
 // subjectsOf lists the pseudonyms of consents, each once.

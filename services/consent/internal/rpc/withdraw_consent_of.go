@@ -11,7 +11,7 @@ import (
 )
 
 // WithdrawConsentOf withdraws a person's consent to an activity without knowing the consent's name: every consent to it
-// that was given under any of the identifiers.
+// that was given under any of the identifiers, or under one that is linked to them.
 func (s *consentsServer) WithdrawConsentOf(ctx context.Context, req *pb.WithdrawConsentOfRequest) (*pb.Consent, error) {
 	controller, err := parseController("parent", req.GetParent())
 	if err != nil {
@@ -20,7 +20,11 @@ func (s *consentsServer) WithdrawConsentOf(ctx context.Context, req *pb.Withdraw
 	refs := s.refs(controller, req.GetSubject(), req.GetSubjects())
 	outbox.About(ctx, activityName(controller, consent.ActivityID(req.GetActivity())), texts(refs)...)
 	return write(ctx, s.handlers, controller, func(ctx context.Context, tx sqldb.Tx, rev consent.Revision) (*pb.Consent, error) {
-		named, err := s.Store.ConsentsTo(ctx, tx, controller, consent.ActivityID(req.GetActivity()), refs)
+		all, err := s.expanded(ctx, tx, controller, refs)
+		if err != nil {
+			return nil, err
+		}
+		named, err := s.Store.ConsentsTo(ctx, tx, controller, consent.ActivityID(req.GetActivity()), all)
 		switch {
 		case err != nil:
 			return nil, err

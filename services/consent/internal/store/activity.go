@@ -22,6 +22,16 @@ type activityBody struct {
 	Retention          retentionBody      `json:"retention,omitzero"`
 	Source             string             `json:"source,omitempty"`
 	AutomatedDecisions bool               `json:"automatedDecisions,omitempty"`
+	DirectMarketing    bool               `json:"directMarketing,omitempty"`
+	Transfers          []transferBody     `json:"transfers,omitempty"`
+	OutsideAuthority   bool               `json:"outsideAuthorityTasks,omitempty"`
+}
+
+// transferBody is the stored form of consent.Transfer.
+type transferBody struct {
+	Location  string                 `json:"location"`
+	Ground    consent.TransferGround `json:"ground"`
+	Safeguard string                 `json:"safeguard,omitempty"`
 }
 
 type retentionBody struct {
@@ -32,11 +42,16 @@ type retentionBody struct {
 }
 
 func encodeActivity(a consent.Activity) (string, error) {
-	raw, err := json.Marshal(activityBody{
+	b := activityBody{
 		Purpose: a.Purpose, Basis: a.Basis, SpecialCondition: a.SpecialCondition, DataCategories: a.DataCategories,
 		SubjectCategories: a.SubjectCategories, Recipients: a.Recipients, Systems: a.Systems, Locations: a.Locations,
 		Retention: retentionBody(a.Retention), Source: a.Source, AutomatedDecisions: a.AutomatedDecisions,
-	})
+		DirectMarketing: a.DirectMarketing, OutsideAuthority: a.OutsideAuthorityTasks,
+	}
+	for _, t := range a.Transfers {
+		b.Transfers = append(b.Transfers, transferBody(t))
+	}
+	raw, err := json.Marshal(b)
 	return string(raw), err
 }
 
@@ -49,6 +64,10 @@ func decodeActivity(a *consent.Activity, text string) error {
 	a.DataCategories, a.SubjectCategories, a.Recipients = b.DataCategories, b.SubjectCategories, b.Recipients
 	a.Systems, a.Locations, a.Retention = b.Systems, b.Locations, consent.Retention(b.Retention)
 	a.Source, a.AutomatedDecisions = b.Source, b.AutomatedDecisions
+	a.DirectMarketing, a.OutsideAuthorityTasks = b.DirectMarketing, b.OutsideAuthority
+	for _, t := range b.Transfers {
+		a.Transfers = append(a.Transfers, consent.Transfer(t))
+	}
 	return nil
 }
 
@@ -87,6 +106,14 @@ const selectActivity = `SELECT a.controller, a.activity, a.version, a.create_tim
 func (Store) Activity(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, id consent.ActivityID) (consent.Activity, error) {
 	a, err := scanActivity(q.QueryRow(ctx, selectActivity+`a.activity = $2`, string(controller), string(id)))
 	return a, wrap("read an activity", err)
+}
+
+// ActivityVersion implements consent.Activities.
+func (Store) ActivityVersion(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, id consent.ActivityID, version int64) (consent.Activity, error) {
+	a, err := scanActivity(q.QueryRow(ctx, `SELECT a.controller, a.activity, v.version, a.create_time, v.archived, v.body, v.author, v.create_time
+		FROM activity a JOIN activity_version v ON v.controller = a.controller AND v.activity = a.activity
+		WHERE a.controller = $1 AND a.activity = $2 AND v.version = $3`, string(controller), string(id), version))
+	return a, wrap("read a version of an activity", err)
 }
 
 // Activities implements consent.Activities.

@@ -37,10 +37,13 @@ func (Store) ChangesAfter(ctx context.Context, q sqldb.Querier, controller conse
 	return changes, wrap("read changes", err)
 }
 
-// ForgetChanges implements consent.Changes.
+// ForgetChanges implements consent.Changes. It deletes up to a revision and not by time alone: the clocks of two replicas differ, and
+// a hole behind a change that is kept could not be seen.
 func (Store) ForgetChanges(ctx context.Context, tx sqldb.Tx, before time.Time) (int64, error) {
-	n, err := tx.Exec(ctx, `DELETE FROM change WHERE create_time < $1
-		AND revision < (SELECT MAX(later.revision) FROM change later WHERE later.controller = change.controller)`, sqldb.Micros(before))
+	n, err := tx.Exec(ctx, `DELETE FROM change WHERE EXISTS (SELECT 1 FROM (
+			SELECT controller AS owner, COALESCE(MIN(CASE WHEN create_time >= $1 THEN revision END), MAX(revision)) AS first
+			FROM change GROUP BY controller) kept
+		WHERE kept.owner = change.controller AND change.revision < kept.first)`, sqldb.Micros(before))
 	return n, wrap("forget changes", err)
 }
 
@@ -63,10 +66,9 @@ func (s Store) People(ctx context.Context, q sqldb.Querier, controller consent.C
 		if _, known := people[ref]; known {
 			continue
 		}
-		var p consent.Person
-		var err error
-		if p.Erased, err = s.Erased(ctx, q, controller, []consent.SubjectRef{ref}); err != nil {
-			return nil, err
+		p, err := marked(ctx, q, controller, ref)
+		if err != nil {
+			return nil, wrap("read a person", err)
 		}
 		given, err := collect(ctx, q, scanConsent, consentsUnder, string(controller), string(ref))
 		if err != nil {
@@ -83,6 +85,45 @@ func (s Store) People(ctx context.Context, q sqldb.Querier, controller consent.C
 }
 
 // consentsUnder reads the consents under one pseudonym, of each activity the one that counts first.
+// marked reads all of a person but the consents.
+func marked(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, ref consent.SubjectRef) (p consent.Person, err error) {
+	rows, err := q.Query(ctx, marksUnder, string(controller), string(ref))
+	if err != nil {
+		return p, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var mark, id string
+		if err := rows.Scan(&mark, &id); err != nil {
+			return p, err
+		}
+		switch mark {
+		case "erased":
+			p.Erased = true
+		case "objected":
+			p.Objected = append(p.Objected, consent.ActivityID(id))
+		case "restricted":
+			p.Restricted = append(p.Restricted, consent.ActivityID(id))
+		case "linked":
+			p.Linked = append(p.Linked, consent.SubjectRef(id))
+		}
+	}
+	return p, rows.Err()
+}
+
+var marksUnder = `SELECT 'erased', '' FROM erased_subject WHERE controller = $1 AND subject_ref = $2
+	UNION SELECT 'objected', o.activity FROM objection_subject l
+	JOIN objection o ON o.controller = l.controller AND o.objection_id = l.objection_id
+	WHERE l.controller = $1 AND l.subject_ref = $2 AND o.state <> 'REJECTED'
+	UNION SELECT 'restricted', r.activity FROM restriction_subject l
+	JOIN restriction r ON r.controller = l.controller AND r.restriction_id = l.restriction_id
+	WHERE l.controller = $1 AND l.subject_ref = $2 AND r.lift_revision = 0
+	UNION SELECT 'linked', other.subject_ref FROM subject_link l
+	JOIN subject_link other ON other.controller = l.controller AND other.person_id = l.person_id
+	WHERE l.controller = $1 AND l.subject_ref = $2 AND l.shared = 0 AND ` + newest("l") + `
+	AND other.subject_ref <> l.subject_ref AND other.shared = 0 AND ` + newest("other") + `
+	ORDER BY 1, 2`
+
 const consentsUnder = `SELECT ` + consentColumns + ` FROM consent_subject l
 	JOIN consent c ON c.controller = l.controller AND c.consent_id = l.consent_id
 	WHERE l.controller = $1 AND l.subject_ref = $2

@@ -13,11 +13,12 @@ import (
 // AddConsent implements consent.Consents.
 func (Store) AddConsent(ctx context.Context, tx sqldb.Tx, c consent.Consent) error {
 	_, err := tx.Exec(ctx, `INSERT INTO consent (controller, consent_id, activity, activity_version, subject_ref, capacity, reference,
-			sufficient, give_time, withdraw_time, expire_time, evidence, give_revision, withdraw_revision, last_revision)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			sufficient, give_time, withdraw_time, expire_time, evidence, give_revision, withdraw_revision, last_revision,
+			text_version, text_language, text_sha256)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 		string(c.Controller), string(c.ID), string(c.Activity), c.ActivityVersion, string(c.Subjects[0]), string(c.Capacity), c.Reference,
 		sqldb.Bool(c.Sufficient), sqldb.Micros(c.GiveTime), sqldb.Micros(c.WithdrawTime), sqldb.Micros(c.ExpireTime), c.Evidence,
-		int64(c.GiveRevision), int64(c.WithdrawRevision), int64(c.LastAct()))
+		int64(c.GiveRevision), int64(c.WithdrawRevision), int64(c.LastAct()), c.Text.Version, c.Text.Language, c.Text.SHA256)
 	if err != nil {
 		return wrap("add a consent", err)
 	}
@@ -32,7 +33,8 @@ func (Store) AddConsent(ctx context.Context, tx sqldb.Tx, c consent.Consent) err
 }
 
 const consentColumns = `c.controller, c.consent_id, c.activity, c.activity_version, c.subject_ref, c.capacity, c.reference, c.sufficient,
-	c.give_time, c.withdraw_time, c.expire_time, c.evidence, c.give_revision, c.withdraw_revision`
+	c.give_time, c.withdraw_time, c.expire_time, c.evidence, c.give_revision, c.withdraw_revision,
+	c.text_version, c.text_language, c.text_sha256`
 
 // Consent implements consent.Consents.
 func (Store) Consent(ctx context.Context, q sqldb.Querier, controller consent.ControllerID, id consent.ConsentID) (consent.Consent, error) {
@@ -90,7 +92,7 @@ func scanConsent(row sqldb.Row) (c consent.Consent, err error) {
 	var first consent.SubjectRef
 	err = row.Scan((*string)(&c.Controller), (*string)(&c.ID), (*string)(&c.Activity), &c.ActivityVersion, (*string)(&first),
 		(*string)(&c.Capacity), &c.Reference, &sufficient, &given, &withdrawn, &expires, &c.Evidence,
-		(*int64)(&c.GiveRevision), (*int64)(&c.WithdrawRevision))
+		(*int64)(&c.GiveRevision), (*int64)(&c.WithdrawRevision), &c.Text.Version, &c.Text.Language, &c.Text.SHA256)
 	c.Subjects, c.Sufficient = []consent.SubjectRef{first}, sqldb.Truth(sufficient)
 	c.GiveTime, c.WithdrawTime, c.ExpireTime = sqldb.Time(given), sqldb.Time(withdrawn), sqldb.Time(expires)
 	return c, err

@@ -22,6 +22,9 @@ type controllerBody struct {
 	GracePeriodSeconds    int64  `json:"gracePeriodSeconds"`
 	GracePeriodNanos      int64  `json:"gracePeriodNanos,omitempty"`
 	PrimaryIdentifierType string `json:"primaryIdentifierType"`
+
+	Kind      consent.ControllerKind `json:"kind,omitempty"`
+	AgePolicy consent.AgePolicy      `json:"agePolicy,omitempty"`
 }
 
 func encodeController(c consent.Controller) (string, error) {
@@ -29,7 +32,7 @@ func encodeController(c consent.Controller) (string, error) {
 		DisplayName: c.DisplayName, Jurisdiction: c.Jurisdiction, TimeZone: c.TimeZone, Language: c.Language, Contact: c.Contact,
 		DPOName: c.DPO.Name, DPOEmail: c.DPO.Email, RequiredApprovals: c.RequiredApprovals,
 		GracePeriodSeconds: int64(c.GracePeriod / time.Second), GracePeriodNanos: int64(c.GracePeriod % time.Second),
-		PrimaryIdentifierType: c.PrimaryIdentifierType,
+		PrimaryIdentifierType: c.PrimaryIdentifierType, Kind: c.Kind, AgePolicy: c.AgePolicy,
 	})
 	return string(raw), err
 }
@@ -42,6 +45,7 @@ func decodeController(c *consent.Controller, text string) error {
 	c.DisplayName, c.Jurisdiction, c.TimeZone, c.Language, c.Contact = b.DisplayName, b.Jurisdiction, b.TimeZone, b.Language, b.Contact
 	c.DPO = consent.ContactPerson{Name: b.DPOName, Email: b.DPOEmail}
 	c.RequiredApprovals, c.PrimaryIdentifierType = b.RequiredApprovals, b.PrimaryIdentifierType
+	c.Kind, c.AgePolicy = b.Kind, b.AgePolicy
 	c.GracePeriod = time.Duration(b.GracePeriodSeconds)*time.Second + time.Duration(b.GracePeriodNanos)
 	return nil
 }

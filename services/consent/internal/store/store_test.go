@@ -25,34 +25,60 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// What decides about a person is found by two index searches, and never by going through all consents.
+// What decides about a person is found by index searches, and never by going through all there is of anything.
 func TestPeopleAreFoundByIndexes(t *testing.T) {
 	t.Parallel()
-	var plan []string
+	for name, test := range map[string]struct {
+		query string
+		want  []string
+	}{
+		"consents": {consentsUnder, []string{
+			"SEARCH l USING COVERING INDEX sqlite_autoindex_consent_subject_1 (controller=? AND subject_ref=?)",
+			"SEARCH c USING INDEX sqlite_autoindex_consent_1 (controller=? AND consent_id=?)",
+		}},
+		"demands and links": {marksUnder, []string{
+			"SEARCH erased_subject USING COVERING INDEX sqlite_autoindex_erased_subject_1 (controller=? AND subject_ref=?)",
+			"SEARCH l USING COVERING INDEX sqlite_autoindex_objection_subject_1 (controller=? AND subject_ref=?)",
+			"SEARCH o USING INDEX sqlite_autoindex_objection_1 (controller=? AND objection_id=?)",
+			"SEARCH l USING COVERING INDEX sqlite_autoindex_restriction_subject_1 (controller=? AND subject_ref=?)",
+			"SEARCH r USING INDEX sqlite_autoindex_restriction_1 (controller=? AND restriction_id=?)",
+			"SEARCH l USING INDEX sqlite_autoindex_subject_link_1 (controller=? AND subject_ref=?)",
+			"SEARCH other USING INDEX subject_link_by_person (controller=? AND person_id=?)",
+			"SEARCH later USING COVERING INDEX sqlite_autoindex_subject_link_1 (controller=? AND subject_ref=? AND link_revision>?)",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			steps := plan(t, test.query)
+			for _, want := range test.want {
+				if !strings.Contains(steps, want) {
+					t.Errorf("the plan is\n%s\nwant %s", steps, want)
+				}
+			}
+			if strings.Contains(steps, "SCAN") {
+				t.Errorf("the plan goes through a table:\n%s", steps)
+			}
+		})
+	}
+}
+
+// plan is how SQLite finds what is asked for of one person.
+func plan(t *testing.T, query string) string {
+	t.Helper()
+	var steps []string
 	db := enginetest.Open(t, enginetest.URL(t, sqldb.SQLite), Migrations())
 	err := db.Read(t.Context(), func(ctx context.Context, q sqldb.Querier) (err error) {
-		plan, err = collect(ctx, q, func(r sqldb.Row) (detail string, err error) {
+		steps, err = collect(ctx, q, func(r sqldb.Row) (detail string, err error) {
 			var id, parent, unused int64
 			err = r.Scan(&id, &parent, &unused, &detail)
 			return detail, err
-		}, "EXPLAIN QUERY PLAN "+consentsUnder, "a", "u1")
+		}, "EXPLAIN QUERY PLAN "+query, "a", "u1")
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := strings.Join(plan, "\n")
-	for _, want := range []string{
-		"SEARCH l USING COVERING INDEX sqlite_autoindex_consent_subject_1 (controller=? AND subject_ref=?)",
-		"SEARCH c USING INDEX sqlite_autoindex_consent_1 (controller=? AND consent_id=?)",
-	} {
-		if !strings.Contains(steps, want) {
-			t.Errorf("the plan is\n%s\nwant %s", steps, want)
-		}
-	}
-	if strings.Contains(steps, "SCAN") {
-		t.Errorf("the plan goes through a table:\n%s", steps)
-	}
+	return strings.Join(steps, "\n")
 }
 
 // Both engines have the same migrations, under the same numbers.

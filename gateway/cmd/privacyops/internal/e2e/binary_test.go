@@ -38,6 +38,9 @@ func binary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	if servePeer() {
+		return
+	}
 	code := pgtest.Main(m)
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)

@@ -42,12 +42,30 @@ var permissions = map[string]permission{
 		"POST /v1/controllers/{c}/legalBasis:check", `{` + subjectJSON + `,"activity":"teaching"}`},
 	"consent.v1.LegalBasis/BatchCheckLegalBasis": {"consent", "partner platform", "",
 		"POST /v1/controllers/{c}/legalBasis:batchCheck", `{"checks":[{` + subjectJSON + `,"activity":"teaching"}]}`},
+	"consent.v1.LegalBasis/GetDecisionKeys": {"consent", "public", "", "GET /v1/legalBasis/keys", ""},
+	"consent.v1.Consents/GetReceipt":        {"consent", "platform dpo", "", "GET /v1/controllers/{c}/consents/{id}/receipt", ""},
 	"consent.v1.Consents/GiveConsent": {"consent", "platform", "",
 		"POST /v1/controllers/{c}/consents", `{` + subjectJSON + `,"activity":"photo-sharing","givenBy":{"capacity":"GUARDIAN"}}`},
 	"consent.v1.Consents/WithdrawConsent":   {"consent", "platform dpo", "", "POST /v1/controllers/{c}/consents/{id}:withdraw", `{}`},
 	"consent.v1.Consents/WithdrawConsentOf": {"consent", "platform dpo", "", "POST /v1/controllers/{c}/consents:withdraw", `{` + subjectJSON + `,"activity":"photo-sharing"}`},
 	"consent.v1.Consents/SearchConsents":    {"consent", "platform dpo", "", "POST /v1/controllers/{c}/consents:search", `{` + subjectJSON + `}`},
-	"consent.v1.Erased/RecordErasure":       {"consent", "", "erasure", "", ""},
+	"consent.v1.Consents/LinkSubjects": {"consent", "platform", "", "POST /v1/controllers/{c}/subjects:link",
+		`{"subjects":[{"type":"UNILOGIN","value":"nobody0000"},{"type":"EMAIL","value":"nobody@example.org"}]}`},
+	"consent.v1.LegalBasis/WatchLegalBasis": {"consent", "partner platform", "", "GET /v1/controllers/{c}/legalBasis:watch", ""},
+	"consent.v1.Rights/CreateObjection":     {"consent", "platform dpo", "", "POST /v1/controllers/{c}/objections", `{` + subjectJSON + `,"activity":"teaching"}`},
+	"consent.v1.Rights/GetObjection":        {"consent", "dpo", "", "GET /v1/controllers/{c}/objections/{id}", ""},
+	"consent.v1.Rights/ListObjections":      {"consent", "dpo", "", "GET /v1/controllers/{c}/objections", ""},
+	"consent.v1.Rights/ResolveObjection":    {"consent", "dpo", "", "POST /v1/controllers/{c}/objections/{id}:resolve", `{"outcome":"REJECTED","reason":"x"}`},
+	"consent.v1.Rights/CreateRestriction":   {"consent", "dpo", "", "POST /v1/controllers/{c}/restrictions", `{` + subjectJSON + `,"ground":"LEGAL_CLAIMS"}`},
+	"consent.v1.Rights/GetRestriction":      {"consent", "dpo", "", "GET /v1/controllers/{c}/restrictions/{id}", ""},
+	"consent.v1.Rights/ListRestrictions":    {"consent", "dpo", "", "GET /v1/controllers/{c}/restrictions", ""},
+	"consent.v1.Rights/LiftRestriction":     {"consent", "dpo", "", "POST /v1/controllers/{c}/restrictions/{id}:lift", `{}`},
+	"consent.v1.Documents/GetNotice":        {"consent", "platform partner dpo auditor operator", "", "GET /v1/controllers/{c}/notice", ""},
+	"consent.v1.Documents/GetRecordOfProcessing": {"consent", "platform partner dpo auditor operator", "",
+		"GET /v1/controllers/{c}/recordOfProcessing", ""},
+	"consent.v1.Documents/GetImpactAssessmentInput": {"consent", "platform partner dpo auditor operator", "",
+		"GET /v1/controllers/{c}/impactAssessmentInput", ""},
+	"consent.v1.Erased/RecordErasure": {"consent", "", "erasure", "", ""},
 	"consent.v1.Register/CreateController": {"consent", "operator", "",
 		"POST /v1/controllers?controllerId={c}", `{"displayName":"X","jurisdiction":"DK"}`},
 	"consent.v1.Register/GetController":      {"consent", "operator dpo platform partner auditor sre", "", "GET /v1/controllers/{c}", ""},
@@ -153,6 +171,10 @@ func foreignResources(t *testing.T, w *world) map[string]string {
 	p := sample.Person{Controller: sample.OtherController}
 	must(t, w.platform().QueryRowContext(t.Context(), `SELECT unilogin FROM users WHERE school = ? ORDER BY id DESC LIMIT 1`, p.Controller).Scan(&p.UniLogin))
 	consent, export, roster := &consentv1.Consent{}, &exportv1.Export{}, &erasurev1.Roster{}
+	objection, restriction := &consentv1.Objection{}, &consentv1.Restriction{}
+	at("dpo").post(other+"/objections", &consentv1.CreateObjectionRequest{Subject: uniLogin(p), Activity: "teaching"}, objection)
+	at("dpo").post(other+"/restrictions", &consentv1.CreateRestrictionRequest{Subject: uniLogin(p), Activity: "teaching",
+		Ground: consentv1.Restriction_LEGAL_CLAIMS}, restriction)
 	at("platform").post(other+"/consents", &consentv1.GiveConsentRequest{Subject: uniLogin(p), Activity: "photo-sharing",
 		GivenBy: &consentv1.GivenBy{Capacity: consentv1.GivenBy_GUARDIAN}}, consent)
 	at("platform").post(other+"/exports", &exportv1.CreateExportRequest{Subject: uniLogin(p), Kind: exportv1.Export_ACCESS}, export)
@@ -161,7 +183,7 @@ func foreignResources(t *testing.T, w *world) map[string]string {
 	importRoster(t, at("platform"), other, extract.String(), roster)
 	erasure := at("platform").planned(p)
 	out := map[string]string{"activities": "teaching", "systems": sample.System}
-	for _, name := range []string{consent.GetName(), export.GetName(), roster.GetName(), erasure.GetName()} {
+	for _, name := range []string{consent.GetName(), export.GetName(), roster.GetName(), erasure.GetName(), objection.GetName(), restriction.GetName()} {
 		parts := strings.Split(name, "/")
 		out[parts[2]] = parts[3]
 	}

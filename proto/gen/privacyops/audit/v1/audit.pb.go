@@ -859,7 +859,11 @@ type ReportedEvent struct {
 	// When it happened, by the reporting service's clock.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// Ids, hashes and counts that describe it: no spaces and no `@`, so that no name and no address fits.
-	Detail        map[string]string `protobuf:"bytes,13,rep,name=detail,proto3" json:"detail,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Detail map[string]string `protobuf:"bytes,13,rep,name=detail,proto3" json:"detail,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Decisions on legal basis that were given at about the same time: then the event stands for all of them. Its action is
+	// `legal_basis.check`, its actor the reporting service, and it names no people itself. Checked by the audit service, not by rules
+	// here, because there may be thousands a second.
+	Decisions     *DecisionBatch `protobuf:"bytes,14,opt,name=decisions,proto3" json:"decisions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -985,6 +989,214 @@ func (x *ReportedEvent) GetDetail() map[string]string {
 	return nil
 }
 
+func (x *ReportedEvent) GetDecisions() *DecisionBatch {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// DecisionBatch is many decisions of one controller in one entry of the log. Each is still an event of its own for who searches:
+// who asked about whom, when, and what was said.
+type DecisionBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asked. Decisions refer to them by place, from 0.
+	Actors []*Actor `protobuf:"bytes,1,rep,name=actors,proto3" json:"actors,omitempty"`
+	// Activities, reasons and recipients. Decisions refer to them by place, from 0.
+	Texts []string `protobuf:"bytes,2,rep,name=texts,proto3" json:"texts,omitempty"`
+	// The decisions in the order in which they were given, 1 to 2,000.
+	Decisions     []*BatchedDecision `protobuf:"bytes,3,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionBatch) Reset() {
+	*x = DecisionBatch{}
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionBatch) ProtoMessage() {}
+
+func (x *DecisionBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionBatch.ProtoReflect.Descriptor instead.
+func (*DecisionBatch) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DecisionBatch) GetActors() []*Actor {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *DecisionBatch) GetTexts() []string {
+	if x != nil {
+		return x.Texts
+	}
+	return nil
+}
+
+func (x *DecisionBatch) GetDecisions() []*BatchedDecision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// BatchedDecision is one decision.
+type BatchedDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision's id, a UUID: 16 bytes.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Who asked: a place in `actors`.
+	Actor uint32 `protobuf:"varint,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When, in microseconds after the batch's `occur_time`.
+	OffsetMicros int64 `protobuf:"varint,3,opt,name=offset_micros,json=offsetMicros,proto3" json:"offset_micros,omitempty"`
+	// Trace in which it was asked, 16 bytes; empty where there is none.
+	TraceId []byte `protobuf:"bytes,4,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// Pseudonyms of the person.
+	SubjectRefs []string `protobuf:"bytes,5,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
+	// The activity: a place in `texts`.
+	Activity uint32 `protobuf:"varint,6,opt,name=activity,proto3" json:"activity,omitempty"`
+	// Version of the activity; 0 where it is unknown.
+	Version int64 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
+	// Whether it was allowed.
+	Allowed bool `protobuf:"varint,8,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// The reason: a place in `texts`.
+	Reason uint32 `protobuf:"varint,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who would receive the data: a place in `texts`, plus one; 0: nobody else.
+	Recipient uint32 `protobuf:"varint,10,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// Id of the consent that decided, 16 bytes; empty where none did.
+	Consent       []byte `protobuf:"bytes,11,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchedDecision) Reset() {
+	*x = BatchedDecision{}
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchedDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchedDecision) ProtoMessage() {}
+
+func (x *BatchedDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchedDecision.ProtoReflect.Descriptor instead.
+func (*BatchedDecision) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *BatchedDecision) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *BatchedDecision) GetActor() uint32 {
+	if x != nil {
+		return x.Actor
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetOffsetMicros() int64 {
+	if x != nil {
+		return x.OffsetMicros
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetTraceId() []byte {
+	if x != nil {
+		return x.TraceId
+	}
+	return nil
+}
+
+func (x *BatchedDecision) GetSubjectRefs() []string {
+	if x != nil {
+		return x.SubjectRefs
+	}
+	return nil
+}
+
+func (x *BatchedDecision) GetActivity() uint32 {
+	if x != nil {
+		return x.Activity
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *BatchedDecision) GetReason() uint32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetRecipient() uint32 {
+	if x != nil {
+		return x.Recipient
+	}
+	return 0
+}
+
+func (x *BatchedDecision) GetConsent() []byte {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
 // AppendAuditEventsResponse says that everything was accepted.
 type AppendAuditEventsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -994,7 +1206,7 @@ type AppendAuditEventsResponse struct {
 
 func (x *AppendAuditEventsResponse) Reset() {
 	*x = AppendAuditEventsResponse{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1218,7 @@ func (x *AppendAuditEventsResponse) String() string {
 func (*AppendAuditEventsResponse) ProtoMessage() {}
 
 func (x *AppendAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1231,7 @@ func (x *AppendAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*AppendAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{12}
 }
 
 var File_privacyops_audit_v1_audit_proto protoreflect.FileDescriptor
@@ -1098,7 +1310,7 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1e\n" +
 	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"c\n" +
 	"\x18AppendAuditEventsRequest\x12G\n" +
-	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xe1\a\n" +
+	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xab\b\n" +
 	"\rReportedEvent\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
 	"\n" +
@@ -1118,10 +1330,28 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\vtraceparent\x18\v \x01(\tB4\xbaH1r/2-^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$R\vtraceparent\x12A\n" +
 	"\n" +
 	"occur_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12\x94\x01\n" +
-	"\x06detail\x18\r \x03(\v2..privacyops.audit.v1.ReportedEvent.DetailEntryBL\xbaHI\x9a\x01F\x102\"\x1fr\x1d2\x1b^[a-z][A-Za-z0-9_.-]{0,63}$*!r\x1f2\x1d^[A-Za-z0-9._:~/+=,-]{0,512}$R\x06detail\x1a9\n" +
+	"\x06detail\x18\r \x03(\v2..privacyops.audit.v1.ReportedEvent.DetailEntryBL\xbaHI\x9a\x01F\x102\"\x1fr\x1d2\x1b^[a-z][A-Za-z0-9_.-]{0,63}$*!r\x1f2\x1d^[A-Za-z0-9._:~/+=,-]{0,512}$R\x06detail\x12H\n" +
+	"\tdecisions\x18\x0e \x01(\v2\".privacyops.audit.v1.DecisionBatchB\x06\xbaH\x03\xd8\x01\x03R\tdecisions\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x01\n" +
+	"\rDecisionBatch\x122\n" +
+	"\x06actors\x18\x01 \x03(\v2\x1a.privacyops.audit.v1.ActorR\x06actors\x12\x14\n" +
+	"\x05texts\x18\x02 \x03(\tR\x05texts\x12B\n" +
+	"\tdecisions\x18\x03 \x03(\v2$.privacyops.audit.v1.BatchedDecisionR\tdecisions\"\xba\x02\n" +
+	"\x0fBatchedDecision\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\rR\x05actor\x12#\n" +
+	"\roffset_micros\x18\x03 \x01(\x03R\foffsetMicros\x12\x19\n" +
+	"\btrace_id\x18\x04 \x01(\fR\atraceId\x12!\n" +
+	"\fsubject_refs\x18\x05 \x03(\tR\vsubjectRefs\x12\x1a\n" +
+	"\bactivity\x18\x06 \x01(\rR\bactivity\x12\x18\n" +
+	"\aversion\x18\a \x01(\x03R\aversion\x12\x18\n" +
+	"\aallowed\x18\b \x01(\bR\aallowed\x12\x16\n" +
+	"\x06reason\x18\t \x01(\rR\x06reason\x12\x1c\n" +
+	"\trecipient\x18\n" +
+	" \x01(\rR\trecipient\x12\x18\n" +
+	"\aconsent\x18\v \x01(\fR\aconsent\"\x1b\n" +
 	"\x19AppendAuditEventsResponse2\xdc\x04\n" +
 	"\bAuditLog\x12\xcc\x01\n" +
 	"\x11SearchAuditEvents\x12-.privacyops.audit.v1.SearchAuditEventsRequest\x1a..privacyops.audit.v1.SearchAuditEventsResponse\"X\xaa\xbc\x18\x1c\n" +
@@ -1148,7 +1378,7 @@ func file_privacyops_audit_v1_audit_proto_rawDescGZIP() []byte {
 }
 
 var file_privacyops_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_privacyops_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_privacyops_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_privacyops_audit_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Outcome)(0),           // 0: privacyops.audit.v1.AuditEvent.Outcome
 	(Actor_Kind)(0),                   // 1: privacyops.audit.v1.Actor.Kind
@@ -1162,50 +1392,55 @@ var file_privacyops_audit_v1_audit_proto_goTypes = []any{
 	(*GetTileRequest)(nil),            // 9: privacyops.audit.v1.GetTileRequest
 	(*AppendAuditEventsRequest)(nil),  // 10: privacyops.audit.v1.AppendAuditEventsRequest
 	(*ReportedEvent)(nil),             // 11: privacyops.audit.v1.ReportedEvent
-	(*AppendAuditEventsResponse)(nil), // 12: privacyops.audit.v1.AppendAuditEventsResponse
-	nil,                               // 13: privacyops.audit.v1.AuditEvent.DetailEntry
-	nil,                               // 14: privacyops.audit.v1.ReportedEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil),     // 15: google.protobuf.Timestamp
-	(v1.Rule_EventKind)(0),            // 16: privacyops.auth.v1.Rule.EventKind
-	(v1.Rule_Role)(0),                 // 17: privacyops.auth.v1.Rule.Role
-	(*v11.Subject)(nil),               // 18: privacyops.type.v1.Subject
-	(*httpbody.HttpBody)(nil),         // 19: google.api.HttpBody
+	(*DecisionBatch)(nil),             // 12: privacyops.audit.v1.DecisionBatch
+	(*BatchedDecision)(nil),           // 13: privacyops.audit.v1.BatchedDecision
+	(*AppendAuditEventsResponse)(nil), // 14: privacyops.audit.v1.AppendAuditEventsResponse
+	nil,                               // 15: privacyops.audit.v1.AuditEvent.DetailEntry
+	nil,                               // 16: privacyops.audit.v1.ReportedEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(v1.Rule_EventKind)(0),            // 18: privacyops.auth.v1.Rule.EventKind
+	(v1.Rule_Role)(0),                 // 19: privacyops.auth.v1.Rule.Role
+	(*v11.Subject)(nil),               // 20: privacyops.type.v1.Subject
+	(*httpbody.HttpBody)(nil),         // 21: google.api.HttpBody
 }
 var file_privacyops_audit_v1_audit_proto_depIdxs = []int32{
-	15, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	17, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
 	3,  // 1: privacyops.audit.v1.AuditEvent.actor:type_name -> privacyops.audit.v1.Actor
-	16, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	18, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
 	0,  // 3: privacyops.audit.v1.AuditEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	13, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
-	15, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
+	15, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
+	17, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: privacyops.audit.v1.Actor.kind:type_name -> privacyops.audit.v1.Actor.Kind
-	17, // 7: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
-	18, // 8: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
-	18, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	15, // 10: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	15, // 11: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 7: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
+	20, // 8: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
+	20, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	17, // 10: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	17, // 11: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
 	2,  // 12: privacyops.audit.v1.SearchAuditEventsResponse.events:type_name -> privacyops.audit.v1.AuditEvent
 	11, // 13: privacyops.audit.v1.AppendAuditEventsRequest.events:type_name -> privacyops.audit.v1.ReportedEvent
 	3,  // 14: privacyops.audit.v1.ReportedEvent.actor:type_name -> privacyops.audit.v1.Actor
-	16, // 15: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	18, // 15: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
 	0,  // 16: privacyops.audit.v1.ReportedEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	15, // 17: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
-	14, // 18: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
-	4,  // 19: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
-	6,  // 20: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
-	8,  // 21: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
-	9,  // 22: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
-	10, // 23: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
-	5,  // 24: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
-	7,  // 25: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
-	19, // 26: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
-	19, // 27: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
-	12, // 28: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 17: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
+	16, // 18: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
+	12, // 19: privacyops.audit.v1.ReportedEvent.decisions:type_name -> privacyops.audit.v1.DecisionBatch
+	3,  // 20: privacyops.audit.v1.DecisionBatch.actors:type_name -> privacyops.audit.v1.Actor
+	13, // 21: privacyops.audit.v1.DecisionBatch.decisions:type_name -> privacyops.audit.v1.BatchedDecision
+	4,  // 22: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
+	6,  // 23: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
+	8,  // 24: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
+	9,  // 25: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
+	10, // 26: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
+	5,  // 27: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
+	7,  // 28: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
+	21, // 29: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
+	21, // 30: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
+	14, // 31: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_audit_v1_audit_proto_init() }
@@ -1219,7 +1454,7 @@ func file_privacyops_audit_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_audit_v1_audit_proto_rawDesc), len(file_privacyops_audit_v1_audit_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -11,6 +11,7 @@ import (
 	_ "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 	v1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -26,6 +27,95 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Kind is what has changed.
+type LegalBasisChange_Kind int32
+
+const (
+	// Nothing: the watch is up to date.
+	LegalBasisChange_KIND_UNSPECIFIED LegalBasisChange_Kind = 0
+	// The controller itself.
+	LegalBasisChange_CONTROLLER_CHANGED LegalBasisChange_Kind = 1
+	// An activity: instructed, changed or ended.
+	LegalBasisChange_ACTIVITY_CHANGED LegalBasisChange_Kind = 2
+	// A system.
+	LegalBasisChange_SYSTEM_CHANGED LegalBasisChange_Kind = 3
+	// A consent was given.
+	LegalBasisChange_CONSENT_GIVEN LegalBasisChange_Kind = 4
+	// Consents were withdrawn.
+	LegalBasisChange_CONSENT_WITHDRAWN LegalBasisChange_Kind = 5
+	// A person has objected.
+	LegalBasisChange_OBJECTION_MADE LegalBasisChange_Kind = 6
+	// An objection was decided.
+	LegalBasisChange_OBJECTION_RESOLVED LegalBasisChange_Kind = 7
+	// Processing was restricted.
+	LegalBasisChange_RESTRICTION_MADE LegalBasisChange_Kind = 8
+	// A restriction was lifted.
+	LegalBasisChange_RESTRICTION_LIFTED LegalBasisChange_Kind = 9
+	// A person was erased.
+	LegalBasisChange_SUBJECT_ERASED LegalBasisChange_Kind = 10
+	// Identifiers of one person were linked.
+	LegalBasisChange_SUBJECTS_LINKED LegalBasisChange_Kind = 11
+)
+
+// Enum value maps for LegalBasisChange_Kind.
+var (
+	LegalBasisChange_Kind_name = map[int32]string{
+		0:  "KIND_UNSPECIFIED",
+		1:  "CONTROLLER_CHANGED",
+		2:  "ACTIVITY_CHANGED",
+		3:  "SYSTEM_CHANGED",
+		4:  "CONSENT_GIVEN",
+		5:  "CONSENT_WITHDRAWN",
+		6:  "OBJECTION_MADE",
+		7:  "OBJECTION_RESOLVED",
+		8:  "RESTRICTION_MADE",
+		9:  "RESTRICTION_LIFTED",
+		10: "SUBJECT_ERASED",
+		11: "SUBJECTS_LINKED",
+	}
+	LegalBasisChange_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":   0,
+		"CONTROLLER_CHANGED": 1,
+		"ACTIVITY_CHANGED":   2,
+		"SYSTEM_CHANGED":     3,
+		"CONSENT_GIVEN":      4,
+		"CONSENT_WITHDRAWN":  5,
+		"OBJECTION_MADE":     6,
+		"OBJECTION_RESOLVED": 7,
+		"RESTRICTION_MADE":   8,
+		"RESTRICTION_LIFTED": 9,
+		"SUBJECT_ERASED":     10,
+		"SUBJECTS_LINKED":    11,
+	}
+)
+
+func (x LegalBasisChange_Kind) Enum() *LegalBasisChange_Kind {
+	p := new(LegalBasisChange_Kind)
+	*p = x
+	return p
+}
+
+func (x LegalBasisChange_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LegalBasisChange_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_consent_v1_consent_proto_enumTypes[0].Descriptor()
+}
+
+func (LegalBasisChange_Kind) Type() protoreflect.EnumType {
+	return &file_privacyops_consent_v1_consent_proto_enumTypes[0]
+}
+
+func (x LegalBasisChange_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LegalBasisChange_Kind.Descriptor instead.
+func (LegalBasisChange_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{1, 0}
+}
 
 // Outcome is yes or no.
 type Decision_Outcome int32
@@ -64,11 +154,11 @@ func (x Decision_Outcome) String() string {
 }
 
 func (Decision_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_consent_v1_consent_proto_enumTypes[0].Descriptor()
+	return file_privacyops_consent_v1_consent_proto_enumTypes[1].Descriptor()
 }
 
 func (Decision_Outcome) Type() protoreflect.EnumType {
-	return &file_privacyops_consent_v1_consent_proto_enumTypes[0]
+	return &file_privacyops_consent_v1_consent_proto_enumTypes[1]
 }
 
 func (x Decision_Outcome) Number() protoreflect.EnumNumber {
@@ -77,7 +167,7 @@ func (x Decision_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision_Outcome.Descriptor instead.
 func (Decision_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{2, 0}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Reason says why, in the order in which reasons are tried.
@@ -169,11 +259,11 @@ func (x Decision_Reason) String() string {
 }
 
 func (Decision_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_consent_v1_consent_proto_enumTypes[1].Descriptor()
+	return file_privacyops_consent_v1_consent_proto_enumTypes[2].Descriptor()
 }
 
 func (Decision_Reason) Type() protoreflect.EnumType {
-	return &file_privacyops_consent_v1_consent_proto_enumTypes[1]
+	return &file_privacyops_consent_v1_consent_proto_enumTypes[2]
 }
 
 func (x Decision_Reason) Number() protoreflect.EnumNumber {
@@ -182,7 +272,7 @@ func (x Decision_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Decision_Reason.Descriptor instead.
 func (Decision_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{2, 1}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{5, 1}
 }
 
 // State is where a consent stands.
@@ -226,11 +316,11 @@ func (x Consent_State) String() string {
 }
 
 func (Consent_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_consent_v1_consent_proto_enumTypes[2].Descriptor()
+	return file_privacyops_consent_v1_consent_proto_enumTypes[3].Descriptor()
 }
 
 func (Consent_State) Type() protoreflect.EnumType {
-	return &file_privacyops_consent_v1_consent_proto_enumTypes[2]
+	return &file_privacyops_consent_v1_consent_proto_enumTypes[3]
 }
 
 func (x Consent_State) Number() protoreflect.EnumNumber {
@@ -239,7 +329,7 @@ func (x Consent_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Consent_State.Descriptor instead.
 func (Consent_State) EnumDescriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{5, 0}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // Capacity is how somebody may speak for the person.
@@ -279,11 +369,11 @@ func (x GivenBy_Capacity) String() string {
 }
 
 func (GivenBy_Capacity) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_consent_v1_consent_proto_enumTypes[3].Descriptor()
+	return file_privacyops_consent_v1_consent_proto_enumTypes[4].Descriptor()
 }
 
 func (GivenBy_Capacity) Type() protoreflect.EnumType {
-	return &file_privacyops_consent_v1_consent_proto_enumTypes[3]
+	return &file_privacyops_consent_v1_consent_proto_enumTypes[4]
 }
 
 func (x GivenBy_Capacity) Number() protoreflect.EnumNumber {
@@ -292,7 +382,190 @@ func (x GivenBy_Capacity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GivenBy_Capacity.Descriptor instead.
 func (GivenBy_Capacity) EnumDescriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{6, 0}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{10, 0}
+}
+
+// WatchLegalBasisRequest asks for changes.
+type WatchLegalBasisRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Go on after this change: from an earlier change, or the `consistencyToken` of an answer. Empty: from now on.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchLegalBasisRequest) Reset() {
+	*x = WatchLegalBasisRequest{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchLegalBasisRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchLegalBasisRequest) ProtoMessage() {}
+
+func (x *WatchLegalBasisRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchLegalBasisRequest.ProtoReflect.Descriptor instead.
+func (*WatchLegalBasisRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *WatchLegalBasisRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *WatchLegalBasisRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// LegalBasisChange says that something has changed, so that answers given before may no longer hold.
+type LegalBasisChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Go on after this change with it. It is a consistency token, too: a check with it sees this change.
+	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// What has changed; nothing: the watch is up to date, and still runs (sent when it begins to wait, and now and then).
+	Kind LegalBasisChange_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=privacyops.consent.v1.LegalBasisChange_Kind" json:"kind,omitempty"`
+	// When.
+	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	// Id of the activity concerned; empty: any of the controller's.
+	Activity string `protobuf:"bytes,4,opt,name=activity,proto3" json:"activity,omitempty"`
+	// Pseudonyms of the persons concerned, as decisions carry them in `subjectRefs`; empty: anyone.
+	SubjectRefs []string `protobuf:"bytes,5,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
+	// Ids of the consents that were given or withdrawn.
+	Consents      []string `protobuf:"bytes,6,rep,name=consents,proto3" json:"consents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LegalBasisChange) Reset() {
+	*x = LegalBasisChange{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LegalBasisChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LegalBasisChange) ProtoMessage() {}
+
+func (x *LegalBasisChange) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LegalBasisChange.ProtoReflect.Descriptor instead.
+func (*LegalBasisChange) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LegalBasisChange) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+func (x *LegalBasisChange) GetKind() LegalBasisChange_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return LegalBasisChange_KIND_UNSPECIFIED
+}
+
+func (x *LegalBasisChange) GetChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangeTime
+	}
+	return nil
+}
+
+func (x *LegalBasisChange) GetActivity() string {
+	if x != nil {
+		return x.Activity
+	}
+	return ""
+}
+
+func (x *LegalBasisChange) GetSubjectRefs() []string {
+	if x != nil {
+		return x.SubjectRefs
+	}
+	return nil
+}
+
+func (x *LegalBasisChange) GetConsents() []string {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+// GetDecisionKeysRequest asks for the public keys.
+type GetDecisionKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDecisionKeysRequest) Reset() {
+	*x = GetDecisionKeysRequest{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDecisionKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDecisionKeysRequest) ProtoMessage() {}
+
+func (x *GetDecisionKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDecisionKeysRequest.ProtoReflect.Descriptor instead.
+func (*GetDecisionKeysRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{2}
 }
 
 // CheckLegalBasisRequest asks: may data about this person be processed for this activity?
@@ -313,14 +586,20 @@ type CheckLegalBasisRequest struct {
 	// Where it would be processed, ISO 3166-1 alpha-2; empty: where the activity says.
 	Location string `protobuf:"bytes,7,opt,name=location,proto3" json:"location,omitempty"`
 	// How fresh the answer must be.
-	Consistency   *Consistency `protobuf:"bytes,8,opt,name=consistency,proto3" json:"consistency,omitempty"`
+	Consistency *Consistency `protobuf:"bytes,8,opt,name=consistency,proto3" json:"consistency,omitempty"`
+	// Whether the answer is to be signed, so that a partner can show it to others and verify it offline.
+	Signed bool `protobuf:"varint,9,opt,name=signed,proto3" json:"signed,omitempty"`
+	// Answer for this moment in the past: what held then. Nothing: for now. Not with `consistency` or `signed`.
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Together with `as_of`: as far as it was known by this moment, which is not before `as_of`. Nothing: what is known now.
+	KnownAt       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=known_at,json=knownAt,proto3" json:"known_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckLegalBasisRequest) Reset() {
 	*x = CheckLegalBasisRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[0]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +611,7 @@ func (x *CheckLegalBasisRequest) String() string {
 func (*CheckLegalBasisRequest) ProtoMessage() {}
 
 func (x *CheckLegalBasisRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[0]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +624,7 @@ func (x *CheckLegalBasisRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckLegalBasisRequest.ProtoReflect.Descriptor instead.
 func (*CheckLegalBasisRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{0}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CheckLegalBasisRequest) GetParent() string {
@@ -404,6 +683,27 @@ func (x *CheckLegalBasisRequest) GetConsistency() *Consistency {
 	return nil
 }
 
+func (x *CheckLegalBasisRequest) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
+func (x *CheckLegalBasisRequest) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *CheckLegalBasisRequest) GetKnownAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KnownAt
+	}
+	return nil
+}
+
 // Consistency says how fresh an answer must be.
 type Consistency struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -420,7 +720,7 @@ type Consistency struct {
 
 func (x *Consistency) Reset() {
 	*x = Consistency{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +732,7 @@ func (x *Consistency) String() string {
 func (*Consistency) ProtoMessage() {}
 
 func (x *Consistency) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[1]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +745,7 @@ func (x *Consistency) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consistency.ProtoReflect.Descriptor instead.
 func (*Consistency) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{1}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Consistency) GetRequirement() isConsistency_Requirement {
@@ -513,14 +813,19 @@ type Decision struct {
 	// Ask with this token to be answered at least as freshly again.
 	ConsistencyToken string `protobuf:"bytes,9,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
 	// The reason in words, with the article.
-	Explanation   *v1.LocalizedText `protobuf:"bytes,10,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Explanation *v1.LocalizedText `protobuf:"bytes,10,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	// The signed answer, a JWS in compact form (RFC 7515) whose payload holds the decision, when it ends (`exp`), and for how long a
+	// withdrawal may stay unseen (`revocation_bound`, seconds). Empty unless it was asked for.
+	Signature string `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Pseudonyms of the person, in the order of the identifiers of the question.
+	SubjectRefs   []string `protobuf:"bytes,12,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +837,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[2]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +850,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{2}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Decision) GetDecision() Decision_Outcome {
@@ -618,6 +923,20 @@ func (x *Decision) GetExplanation() *v1.LocalizedText {
 	return nil
 }
 
+func (x *Decision) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+func (x *Decision) GetSubjectRefs() []string {
+	if x != nil {
+		return x.SubjectRefs
+	}
+	return nil
+}
+
 // BatchCheckLegalBasisRequest asks several questions of one controller.
 type BatchCheckLegalBasisRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -631,7 +950,7 @@ type BatchCheckLegalBasisRequest struct {
 
 func (x *BatchCheckLegalBasisRequest) Reset() {
 	*x = BatchCheckLegalBasisRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +962,7 @@ func (x *BatchCheckLegalBasisRequest) String() string {
 func (*BatchCheckLegalBasisRequest) ProtoMessage() {}
 
 func (x *BatchCheckLegalBasisRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[3]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +975,7 @@ func (x *BatchCheckLegalBasisRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCheckLegalBasisRequest.ProtoReflect.Descriptor instead.
 func (*BatchCheckLegalBasisRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{3}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BatchCheckLegalBasisRequest) GetParent() string {
@@ -684,7 +1003,7 @@ type BatchCheckLegalBasisResponse struct {
 
 func (x *BatchCheckLegalBasisResponse) Reset() {
 	*x = BatchCheckLegalBasisResponse{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +1015,7 @@ func (x *BatchCheckLegalBasisResponse) String() string {
 func (*BatchCheckLegalBasisResponse) ProtoMessage() {}
 
 func (x *BatchCheckLegalBasisResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[4]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +1028,7 @@ func (x *BatchCheckLegalBasisResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCheckLegalBasisResponse.ProtoReflect.Descriptor instead.
 func (*BatchCheckLegalBasisResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{4}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BatchCheckLegalBasisResponse) GetDecisions() []*Decision {
@@ -744,13 +1063,15 @@ type Consent struct {
 	Evidence string `protobuf:"bytes,10,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// A check with this token sees at least this change.
 	ConsistencyToken string `protobuf:"bytes,11,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Which text was shown.
+	Text          *ConsentText `protobuf:"bytes,12,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +1083,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[5]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +1096,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{5}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Consent) GetName() string {
@@ -855,6 +1176,77 @@ func (x *Consent) GetConsistencyToken() string {
 	return ""
 }
 
+func (x *Consent) GetText() *ConsentText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+// ConsentText names the text that was shown when consent was asked for (GDPR art. 7(1)).
+type ConsentText struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The platform's own number or date of the version.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// BCP 47 language.
+	Language string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
+	// SHA-256 of the text, hexadecimal.
+	Sha256        string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentText) Reset() {
+	*x = ConsentText{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentText) ProtoMessage() {}
+
+func (x *ConsentText) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentText.ProtoReflect.Descriptor instead.
+func (*ConsentText) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConsentText) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ConsentText) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *ConsentText) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
 // GivenBy says in what capacity consent was given.
 type GivenBy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -868,7 +1260,7 @@ type GivenBy struct {
 
 func (x *GivenBy) Reset() {
 	*x = GivenBy{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1272,7 @@ func (x *GivenBy) String() string {
 func (*GivenBy) ProtoMessage() {}
 
 func (x *GivenBy) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[6]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1285,7 @@ func (x *GivenBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GivenBy.ProtoReflect.Descriptor instead.
 func (*GivenBy) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{6}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GivenBy) GetCapacity() GivenBy_Capacity {
@@ -929,6 +1321,8 @@ type GiveConsentRequest struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// Reference to the evidence: for example a hash of the text that was shown. Never personal data.
 	Evidence string `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// Which text was shown.
+	Text *ConsentText `protobuf:"bytes,10,opt,name=text,proto3" json:"text,omitempty"`
 	// Makes the call idempotent (AIP-155). A UUID.
 	RequestId     string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -937,7 +1331,7 @@ type GiveConsentRequest struct {
 
 func (x *GiveConsentRequest) Reset() {
 	*x = GiveConsentRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1343,7 @@ func (x *GiveConsentRequest) String() string {
 func (*GiveConsentRequest) ProtoMessage() {}
 
 func (x *GiveConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[7]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1356,7 @@ func (x *GiveConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveConsentRequest.ProtoReflect.Descriptor instead.
 func (*GiveConsentRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{7}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GiveConsentRequest) GetParent() string {
@@ -1021,6 +1415,13 @@ func (x *GiveConsentRequest) GetEvidence() string {
 	return ""
 }
 
+func (x *GiveConsentRequest) GetText() *ConsentText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
 func (x *GiveConsentRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
@@ -1039,7 +1440,7 @@ type WithdrawConsentRequest struct {
 
 func (x *WithdrawConsentRequest) Reset() {
 	*x = WithdrawConsentRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[8]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1452,7 @@ func (x *WithdrawConsentRequest) String() string {
 func (*WithdrawConsentRequest) ProtoMessage() {}
 
 func (x *WithdrawConsentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[8]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1465,7 @@ func (x *WithdrawConsentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawConsentRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawConsentRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{8}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WithdrawConsentRequest) GetName() string {
@@ -1091,7 +1492,7 @@ type WithdrawConsentOfRequest struct {
 
 func (x *WithdrawConsentOfRequest) Reset() {
 	*x = WithdrawConsentOfRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[9]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1504,7 @@ func (x *WithdrawConsentOfRequest) String() string {
 func (*WithdrawConsentOfRequest) ProtoMessage() {}
 
 func (x *WithdrawConsentOfRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[9]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1517,7 @@ func (x *WithdrawConsentOfRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawConsentOfRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawConsentOfRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{9}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WithdrawConsentOfRequest) GetParent() string {
@@ -1147,6 +1548,180 @@ func (x *WithdrawConsentOfRequest) GetActivity() string {
 	return ""
 }
 
+// GetReceiptRequest names a consent.
+type GetReceiptRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}/consents/{consent}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptRequest) Reset() {
+	*x = GetReceiptRequest{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptRequest) ProtoMessage() {}
+
+func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
+func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetReceiptRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// LinkSubjectsRequest names identifiers of one person.
+type LinkSubjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The identifiers.
+	Subjects []*v1.Subject `protobuf:"bytes,2,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// Makes the call idempotent (AIP-155). A UUID.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkSubjectsRequest) Reset() {
+	*x = LinkSubjectsRequest{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkSubjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkSubjectsRequest) ProtoMessage() {}
+
+func (x *LinkSubjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkSubjectsRequest.ProtoReflect.Descriptor instead.
+func (*LinkSubjectsRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LinkSubjectsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *LinkSubjectsRequest) GetSubjects() []*v1.Subject {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *LinkSubjectsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// LinkSubjectsResponse says what is linked now.
+type LinkSubjectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pseudonyms of all identifiers of the person that are known.
+	SubjectRefs []string `protobuf:"bytes,1,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
+	// Pseudonyms that were left out because they belong to several people.
+	SharedRefs []string `protobuf:"bytes,2,rep,name=shared_refs,json=sharedRefs,proto3" json:"shared_refs,omitempty"`
+	// A check with this token sees at least this change.
+	ConsistencyToken string `protobuf:"bytes,3,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *LinkSubjectsResponse) Reset() {
+	*x = LinkSubjectsResponse{}
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkSubjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkSubjectsResponse) ProtoMessage() {}
+
+func (x *LinkSubjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkSubjectsResponse.ProtoReflect.Descriptor instead.
+func (*LinkSubjectsResponse) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *LinkSubjectsResponse) GetSubjectRefs() []string {
+	if x != nil {
+		return x.SubjectRefs
+	}
+	return nil
+}
+
+func (x *LinkSubjectsResponse) GetSharedRefs() []string {
+	if x != nil {
+		return x.SharedRefs
+	}
+	return nil
+}
+
+func (x *LinkSubjectsResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
+}
+
 // SearchConsentsRequest asks for a person's consents.
 type SearchConsentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1166,7 +1741,7 @@ type SearchConsentsRequest struct {
 
 func (x *SearchConsentsRequest) Reset() {
 	*x = SearchConsentsRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[10]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1753,7 @@ func (x *SearchConsentsRequest) String() string {
 func (*SearchConsentsRequest) ProtoMessage() {}
 
 func (x *SearchConsentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[10]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1766,7 @@ func (x *SearchConsentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchConsentsRequest.ProtoReflect.Descriptor instead.
 func (*SearchConsentsRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{10}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SearchConsentsRequest) GetParent() string {
@@ -1242,7 +1817,7 @@ type SearchConsentsResponse struct {
 
 func (x *SearchConsentsResponse) Reset() {
 	*x = SearchConsentsResponse{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[11]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1829,7 @@ func (x *SearchConsentsResponse) String() string {
 func (*SearchConsentsResponse) ProtoMessage() {}
 
 func (x *SearchConsentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[11]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1842,7 @@ func (x *SearchConsentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchConsentsResponse.ProtoReflect.Descriptor instead.
 func (*SearchConsentsResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{11}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SearchConsentsResponse) GetConsents() []*Consent {
@@ -1301,7 +1876,7 @@ type RecordErasureRequest struct {
 
 func (x *RecordErasureRequest) Reset() {
 	*x = RecordErasureRequest{}
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[12]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1888,7 @@ func (x *RecordErasureRequest) String() string {
 func (*RecordErasureRequest) ProtoMessage() {}
 
 func (x *RecordErasureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[12]
+	mi := &file_privacyops_consent_v1_consent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1901,7 @@ func (x *RecordErasureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordErasureRequest.ProtoReflect.Descriptor instead.
 func (*RecordErasureRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{12}
+	return file_privacyops_consent_v1_consent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RecordErasureRequest) GetParent() string {
@@ -1361,7 +1936,33 @@ var File_privacyops_consent_v1_consent_proto protoreflect.FileDescriptor
 
 const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\n" +
-	"#privacyops/consent/v1/consent.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\x92\x05\n" +
+	"#privacyops/consent/v1/consent.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\x8b\x01\n" +
+	"\x16WatchLegalBasisRequest\x12D\n" +
+	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12+\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\vresumeToken\"\x9d\x04\n" +
+	"\x10LegalBasisChange\x12!\n" +
+	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12@\n" +
+	"\x04kind\x18\x02 \x01(\x0e2,.privacyops.consent.v1.LegalBasisChange.KindR\x04kind\x12;\n" +
+	"\vchange_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"changeTime\x12\x1a\n" +
+	"\bactivity\x18\x04 \x01(\tR\bactivity\x12!\n" +
+	"\fsubject_refs\x18\x05 \x03(\tR\vsubjectRefs\x12\x1a\n" +
+	"\bconsents\x18\x06 \x03(\tR\bconsents\"\x8b\x02\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CONTROLLER_CHANGED\x10\x01\x12\x14\n" +
+	"\x10ACTIVITY_CHANGED\x10\x02\x12\x12\n" +
+	"\x0eSYSTEM_CHANGED\x10\x03\x12\x11\n" +
+	"\rCONSENT_GIVEN\x10\x04\x12\x15\n" +
+	"\x11CONSENT_WITHDRAWN\x10\x05\x12\x12\n" +
+	"\x0eOBJECTION_MADE\x10\x06\x12\x16\n" +
+	"\x12OBJECTION_RESOLVED\x10\a\x12\x14\n" +
+	"\x10RESTRICTION_MADE\x10\b\x12\x16\n" +
+	"\x12RESTRICTION_LIFTED\x10\t\x12\x12\n" +
+	"\x0eSUBJECT_ERASED\x10\n" +
+	"\x12\x13\n" +
+	"\x0fSUBJECTS_LINKED\x10\v\"\x18\n" +
+	"\x16GetDecisionKeysRequest\"\x92\x06\n" +
 	"\x16CheckLegalBasisRequest\x12D\n" +
 	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x125\n" +
 	"\asubject\x18\x02 \x01(\v2\x1b.privacyops.type.v1.SubjectR\asubject\x12A\n" +
@@ -1370,12 +1971,16 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\trecipient\x18\x05 \x01(\tB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$R\trecipient\x12P\n" +
 	"\x0fdata_categories\x18\x06 \x03(\tB'\xbaH$\x92\x01!\x10d\"\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$R\x0edataCategories\x120\n" +
 	"\blocation\x18\a \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{2})?$R\blocation\x12D\n" +
-	"\vconsistency\x18\b \x01(\v2\".privacyops.consent.v1.ConsistencyR\vconsistency:m\xbaHj\x1ah\n" +
+	"\vconsistency\x18\b \x01(\v2\".privacyops.consent.v1.ConsistencyR\vconsistency\x12\x16\n" +
+	"\x06signed\x18\t \x01(\bR\x06signed\x12/\n" +
+	"\x05as_of\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x125\n" +
+	"\bknown_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aknownAt:m\xbaHj\x1ah\n" +
 	"\x10subject_required\x12&name the person by subject or subjects\x1a,has(this.subject) || size(this.subjects) > 0\"T\n" +
 	"\vConsistency\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04H\x00R\x05token\x12\x14\n" +
 	"\x04full\x18\x02 \x01(\bH\x00R\x04fullB\r\n" +
-	"\vrequirement\"\xb1\a\n" +
+	"\vrequirement\"\xf2\a\n" +
 	"\bDecision\x12C\n" +
 	"\bdecision\x18\x01 \x01(\x0e2'.privacyops.consent.v1.Decision.OutcomeR\bdecision\x12>\n" +
 	"\x06reason\x18\x02 \x01(\x0e2&.privacyops.consent.v1.Decision.ReasonR\x06reason\x12?\n" +
@@ -1390,7 +1995,9 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"decided_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12+\n" +
 	"\x11consistency_token\x18\t \x01(\tR\x10consistencyToken\x12C\n" +
 	"\vexplanation\x18\n" +
-	" \x01(\v2!.privacyops.type.v1.LocalizedTextR\vexplanation\"7\n" +
+	" \x01(\v2!.privacyops.type.v1.LocalizedTextR\vexplanation\x12\x1c\n" +
+	"\tsignature\x18\v \x01(\tR\tsignature\x12!\n" +
+	"\fsubject_refs\x18\f \x03(\tR\vsubjectRefs\"7\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\b\n" +
@@ -1420,7 +2027,7 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\x06checks\x18\x02 \x03(\v2-.privacyops.consent.v1.CheckLegalBasisRequestB\x10\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\xe8\a\"\x03\xd8\x01\x03R\x06checks\"]\n" +
 	"\x1cBatchCheckLegalBasisResponse\x12=\n" +
-	"\tdecisions\x18\x01 \x03(\v2\x1f.privacyops.consent.v1.DecisionR\tdecisions\"\xc8\x04\n" +
+	"\tdecisions\x18\x01 \x03(\v2\x1f.privacyops.consent.v1.DecisionR\tdecisions\"\x80\x05\n" +
 	"\aConsent\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12:\n" +
 	"\x05state\x18\x02 \x01(\x0e2$.privacyops.consent.v1.Consent.StateR\x05state\x12\x1a\n" +
@@ -1435,12 +2042,17 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"expireTime\x12\x1a\n" +
 	"\bevidence\x18\n" +
 	" \x01(\tR\bevidence\x12+\n" +
-	"\x11consistency_token\x18\v \x01(\tR\x10consistencyToken\"E\n" +
+	"\x11consistency_token\x18\v \x01(\tR\x10consistencyToken\x126\n" +
+	"\x04text\x18\f \x01(\v2\".privacyops.consent.v1.ConsentTextR\x04text\"E\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05GIVEN\x10\x01\x12\r\n" +
 	"\tWITHDRAWN\x10\x02\x12\v\n" +
-	"\aEXPIRED\x10\x03\"\xd7\x01\n" +
+	"\aEXPIRED\x10\x03\"\xb9\x01\n" +
+	"\vConsentText\x128\n" +
+	"\aversion\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[A-Za-z0-9._:-]{0,64}$R\aversion\x12>\n" +
+	"\blanguage\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([a-z]{2,3}(-[A-Z]{2})?)?$R\blanguage\x120\n" +
+	"\x06sha256\x18\x03 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\x06sha256\"\xd7\x01\n" +
 	"\aGivenBy\x12O\n" +
 	"\bcapacity\x18\x01 \x01(\x0e2'.privacyops.consent.v1.GivenBy.CapacityB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bcapacity\x12=\n" +
@@ -1448,7 +2060,7 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\bCapacity\x12\x18\n" +
 	"\x14CAPACITY_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SELF\x10\x01\x12\f\n" +
-	"\bGUARDIAN\x10\x02\"\xbd\x05\n" +
+	"\bGUARDIAN\x10\x02\"\xf5\x05\n" +
 	"\x12GiveConsentRequest\x12D\n" +
 	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x125\n" +
 	"\asubject\x18\x02 \x01(\v2\x1b.privacyops.type.v1.SubjectR\asubject\x12A\n" +
@@ -1458,7 +2070,9 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\x12subject_birth_date\x18\x06 \x01(\tB \xbaH\x1ar\x182\x16^(\\d{4}-\\d{2}-\\d{2})?$\x80\x01\x01R\x10subjectBirthDate\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12>\n" +
-	"\bevidence\x18\b \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/+=-]{0,256}$R\bevidence\x12*\n" +
+	"\bevidence\x18\b \x01(\tB\"\xbaH\x1fr\x1d2\x1b^[A-Za-z0-9._:/+=-]{0,256}$R\bevidence\x126\n" +
+	"\x04text\x18\n" +
+	" \x01(\v2\".privacyops.consent.v1.ConsentTextR\x04text\x12*\n" +
 	"\n" +
 	"request_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId:m\xbaHj\x1ah\n" +
 	"\x10subject_required\x12&name the person by subject or subjects\x1a,has(this.subject) || size(this.subjects) > 0\"q\n" +
@@ -1469,7 +2083,20 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\asubject\x18\x02 \x01(\v2\x1b.privacyops.type.v1.SubjectR\asubject\x12A\n" +
 	"\bsubjects\x18\x03 \x03(\v2\x1b.privacyops.type.v1.SubjectB\b\xbaH\x05\x92\x01\x02\x10\x14R\bsubjects\x12<\n" +
 	"\bactivity\x18\x04 \x01(\tB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$R\bactivity:m\xbaHj\x1ah\n" +
-	"\x10subject_required\x12&name the person by subject or subjects\x1a,has(this.subject) || size(this.subjects) > 0\"\x95\x03\n" +
+	"\x10subject_required\x12&name the person by subject or subjects\x1a,has(this.subject) || size(this.subjects) > 0\"l\n" +
+	"\x11GetReceiptRequest\x12W\n" +
+	"\x04name\x18\x01 \x01(\tBC\xbaH@r>2<^controllers/[a-z0-9][a-z0-9-]{0,62}/consents/[0-9a-f-]{36}$R\x04name\"\xcc\x01\n" +
+	"\x13LinkSubjectsRequest\x12D\n" +
+	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12C\n" +
+	"\bsubjects\x18\x02 \x03(\v2\x1b.privacyops.type.v1.SubjectB\n" +
+	"\xbaH\a\x92\x01\x04\b\x02\x10\x14R\bsubjects\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\x87\x01\n" +
+	"\x14LinkSubjectsResponse\x12!\n" +
+	"\fsubject_refs\x18\x01 \x03(\tR\vsubjectRefs\x12\x1f\n" +
+	"\vshared_refs\x18\x02 \x03(\tR\n" +
+	"sharedRefs\x12+\n" +
+	"\x11consistency_token\x18\x03 \x01(\tR\x10consistencyToken\"\x95\x03\n" +
 	"\x15SearchConsentsRequest\x12D\n" +
 	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x125\n" +
 	"\asubject\x18\x02 \x01(\v2\x1b.privacyops.type.v1.SubjectR\asubject\x12A\n" +
@@ -1486,20 +2113,28 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\fsubject_refs\x18\x02 \x03(\tB\"\xbaH\x1f\x92\x01\x1c\b\x01\x10\xc8\x01\"\x15r\x132\x11^[a-z0-9_]{8,80}$R\vsubjectRefs\x12]\n" +
 	"\aerasure\x18\x03 \x01(\tBC\xbaH@r>2<^controllers/[a-z0-9][a-z0-9-]{0,62}/erasures/[0-9a-f-]{36}$R\aerasure\x129\n" +
 	"\n" +
-	"erase_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\teraseTime2\xb1\x03\n" +
+	"erase_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\teraseTime2\xf4\x05\n" +
 	"\n" +
 	"LegalBasis\x12\xbe\x01\n" +
 	"\x0fCheckLegalBasis\x12-.privacyops.consent.v1.CheckLegalBasisRequest\x1a\x1f.privacyops.consent.v1.Decision\"[\xaa\xbc\x18!\n" +
 	"\x02\x02\x01\"\x06parent*\x11legal_basis.check0\x06\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{parent=controllers/*}/legalBasis:check\x12\xe1\x01\n" +
 	"\x14BatchCheckLegalBasis\x122.privacyops.consent.v1.BatchCheckLegalBasisRequest\x1a3.privacyops.consent.v1.BatchCheckLegalBasisResponse\"`\xaa\xbc\x18!\n" +
-	"\x02\x02\x01\"\x06parent*\x11legal_basis.check0\x06\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=controllers/*}/legalBasis:batchCheck2\xff\x05\n" +
+	"\x02\x02\x01\"\x06parent*\x11legal_basis.check0\x06\x82\xd3\xe4\x93\x025:\x01*\"0/v1/{parent=controllers/*}/legalBasis:batchCheck\x12\xc5\x01\n" +
+	"\x0fWatchLegalBasis\x12-.privacyops.consent.v1.WatchLegalBasisRequest\x1a'.privacyops.consent.v1.LegalBasisChange\"X\xaa\xbc\x18!\n" +
+	"\x02\x02\x01\"\x06parent*\x11legal_basis.watch0\x01\x82\xd3\xe4\x93\x02-\x12+/v1/{parent=controllers/*}/legalBasis:watch0\x01\x12y\n" +
+	"\x0fGetDecisionKeys\x12-.privacyops.consent.v1.GetDecisionKeysRequest\x1a\x14.google.api.HttpBody\"!\xaa\xbc\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/legalBasis/keys2\xe2\b\n" +
 	"\bConsents\x12\xa7\x01\n" +
 	"\vGiveConsent\x12).privacyops.consent.v1.GiveConsentRequest\x1a\x1e.privacyops.consent.v1.Consent\"M\xaa\xbc\x18\x1b\n" +
 	"\x01\x01\"\x06parent*\fconsent.give0\x02\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=controllers/*}/consents\x12\xbb\x01\n" +
 	"\x0fWithdrawConsent\x12-.privacyops.consent.v1.WithdrawConsentRequest\x1a\x1e.privacyops.consent.v1.Consent\"Y\xaa\xbc\x18\x1e\n" +
 	"\x02\x01\x03\"\x04name*\x10consent.withdraw0\x03\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=controllers/*/consents/*}:withdraw\x12\xc1\x01\n" +
 	"\x11WithdrawConsentOf\x12/.privacyops.consent.v1.WithdrawConsentOfRequest\x1a\x1e.privacyops.consent.v1.Consent\"[\xaa\xbc\x18 \n" +
-	"\x02\x01\x03\"\x06parent*\x10consent.withdraw0\x03\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=controllers/*}/consents:withdraw\x12\xc6\x01\n" +
+	"\x02\x01\x03\"\x06parent*\x10consent.withdraw0\x03\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=controllers/*}/consents:withdraw\x12\xa2\x01\n" +
+	"\n" +
+	"GetReceipt\x12(.privacyops.consent.v1.GetReceiptRequest\x1a\x14.google.api.HttpBody\"T\xaa\xbc\x18\x1d\n" +
+	"\x02\x01\x03\"\x04name*\x0fconsent.receipt0\x01\x82\xd3\xe4\x93\x02-\x12+/v1/{name=controllers/*/consents/*}/receipt\x12\xbb\x01\n" +
+	"\fLinkSubjects\x12*.privacyops.consent.v1.LinkSubjectsRequest\x1a+.privacyops.consent.v1.LinkSubjectsResponse\"R\xaa\xbc\x18\x1b\n" +
+	"\x01\x01\"\x06parent*\fsubject.link0\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{parent=controllers/*}/subjects:link\x12\xc6\x01\n" +
 	"\x0eSearchConsents\x12,.privacyops.consent.v1.SearchConsentsRequest\x1a-.privacyops.consent.v1.SearchConsentsResponse\"W\xaa\xbc\x18\x1e\n" +
 	"\x02\x01\x03\"\x06parent*\x0econsent.search0\x01\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=controllers/*}/consents:search2\x87\x01\n" +
 	"\x06Erased\x12}\n" +
@@ -1518,78 +2153,102 @@ func file_privacyops_consent_v1_consent_proto_rawDescGZIP() []byte {
 	return file_privacyops_consent_v1_consent_proto_rawDescData
 }
 
-var file_privacyops_consent_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_privacyops_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_privacyops_consent_v1_consent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_privacyops_consent_v1_consent_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_privacyops_consent_v1_consent_proto_goTypes = []any{
-	(Decision_Outcome)(0),                // 0: privacyops.consent.v1.Decision.Outcome
-	(Decision_Reason)(0),                 // 1: privacyops.consent.v1.Decision.Reason
-	(Consent_State)(0),                   // 2: privacyops.consent.v1.Consent.State
-	(GivenBy_Capacity)(0),                // 3: privacyops.consent.v1.GivenBy.Capacity
-	(*CheckLegalBasisRequest)(nil),       // 4: privacyops.consent.v1.CheckLegalBasisRequest
-	(*Consistency)(nil),                  // 5: privacyops.consent.v1.Consistency
-	(*Decision)(nil),                     // 6: privacyops.consent.v1.Decision
-	(*BatchCheckLegalBasisRequest)(nil),  // 7: privacyops.consent.v1.BatchCheckLegalBasisRequest
-	(*BatchCheckLegalBasisResponse)(nil), // 8: privacyops.consent.v1.BatchCheckLegalBasisResponse
-	(*Consent)(nil),                      // 9: privacyops.consent.v1.Consent
-	(*GivenBy)(nil),                      // 10: privacyops.consent.v1.GivenBy
-	(*GiveConsentRequest)(nil),           // 11: privacyops.consent.v1.GiveConsentRequest
-	(*WithdrawConsentRequest)(nil),       // 12: privacyops.consent.v1.WithdrawConsentRequest
-	(*WithdrawConsentOfRequest)(nil),     // 13: privacyops.consent.v1.WithdrawConsentOfRequest
-	(*SearchConsentsRequest)(nil),        // 14: privacyops.consent.v1.SearchConsentsRequest
-	(*SearchConsentsResponse)(nil),       // 15: privacyops.consent.v1.SearchConsentsResponse
-	(*RecordErasureRequest)(nil),         // 16: privacyops.consent.v1.RecordErasureRequest
-	(*v1.Subject)(nil),                   // 17: privacyops.type.v1.Subject
-	(v1.LegalBasis)(0),                   // 18: privacyops.type.v1.LegalBasis
-	(*timestamppb.Timestamp)(nil),        // 19: google.protobuf.Timestamp
-	(*v1.LocalizedText)(nil),             // 20: privacyops.type.v1.LocalizedText
-	(*emptypb.Empty)(nil),                // 21: google.protobuf.Empty
+	(LegalBasisChange_Kind)(0),           // 0: privacyops.consent.v1.LegalBasisChange.Kind
+	(Decision_Outcome)(0),                // 1: privacyops.consent.v1.Decision.Outcome
+	(Decision_Reason)(0),                 // 2: privacyops.consent.v1.Decision.Reason
+	(Consent_State)(0),                   // 3: privacyops.consent.v1.Consent.State
+	(GivenBy_Capacity)(0),                // 4: privacyops.consent.v1.GivenBy.Capacity
+	(*WatchLegalBasisRequest)(nil),       // 5: privacyops.consent.v1.WatchLegalBasisRequest
+	(*LegalBasisChange)(nil),             // 6: privacyops.consent.v1.LegalBasisChange
+	(*GetDecisionKeysRequest)(nil),       // 7: privacyops.consent.v1.GetDecisionKeysRequest
+	(*CheckLegalBasisRequest)(nil),       // 8: privacyops.consent.v1.CheckLegalBasisRequest
+	(*Consistency)(nil),                  // 9: privacyops.consent.v1.Consistency
+	(*Decision)(nil),                     // 10: privacyops.consent.v1.Decision
+	(*BatchCheckLegalBasisRequest)(nil),  // 11: privacyops.consent.v1.BatchCheckLegalBasisRequest
+	(*BatchCheckLegalBasisResponse)(nil), // 12: privacyops.consent.v1.BatchCheckLegalBasisResponse
+	(*Consent)(nil),                      // 13: privacyops.consent.v1.Consent
+	(*ConsentText)(nil),                  // 14: privacyops.consent.v1.ConsentText
+	(*GivenBy)(nil),                      // 15: privacyops.consent.v1.GivenBy
+	(*GiveConsentRequest)(nil),           // 16: privacyops.consent.v1.GiveConsentRequest
+	(*WithdrawConsentRequest)(nil),       // 17: privacyops.consent.v1.WithdrawConsentRequest
+	(*WithdrawConsentOfRequest)(nil),     // 18: privacyops.consent.v1.WithdrawConsentOfRequest
+	(*GetReceiptRequest)(nil),            // 19: privacyops.consent.v1.GetReceiptRequest
+	(*LinkSubjectsRequest)(nil),          // 20: privacyops.consent.v1.LinkSubjectsRequest
+	(*LinkSubjectsResponse)(nil),         // 21: privacyops.consent.v1.LinkSubjectsResponse
+	(*SearchConsentsRequest)(nil),        // 22: privacyops.consent.v1.SearchConsentsRequest
+	(*SearchConsentsResponse)(nil),       // 23: privacyops.consent.v1.SearchConsentsResponse
+	(*RecordErasureRequest)(nil),         // 24: privacyops.consent.v1.RecordErasureRequest
+	(*timestamppb.Timestamp)(nil),        // 25: google.protobuf.Timestamp
+	(*v1.Subject)(nil),                   // 26: privacyops.type.v1.Subject
+	(v1.LegalBasis)(0),                   // 27: privacyops.type.v1.LegalBasis
+	(*v1.LocalizedText)(nil),             // 28: privacyops.type.v1.LocalizedText
+	(*httpbody.HttpBody)(nil),            // 29: google.api.HttpBody
+	(*emptypb.Empty)(nil),                // 30: google.protobuf.Empty
 }
 var file_privacyops_consent_v1_consent_proto_depIdxs = []int32{
-	17, // 0: privacyops.consent.v1.CheckLegalBasisRequest.subject:type_name -> privacyops.type.v1.Subject
-	17, // 1: privacyops.consent.v1.CheckLegalBasisRequest.subjects:type_name -> privacyops.type.v1.Subject
-	5,  // 2: privacyops.consent.v1.CheckLegalBasisRequest.consistency:type_name -> privacyops.consent.v1.Consistency
-	0,  // 3: privacyops.consent.v1.Decision.decision:type_name -> privacyops.consent.v1.Decision.Outcome
-	1,  // 4: privacyops.consent.v1.Decision.reason:type_name -> privacyops.consent.v1.Decision.Reason
-	18, // 5: privacyops.consent.v1.Decision.legal_basis:type_name -> privacyops.type.v1.LegalBasis
-	19, // 6: privacyops.consent.v1.Decision.decided_at:type_name -> google.protobuf.Timestamp
-	20, // 7: privacyops.consent.v1.Decision.explanation:type_name -> privacyops.type.v1.LocalizedText
-	4,  // 8: privacyops.consent.v1.BatchCheckLegalBasisRequest.checks:type_name -> privacyops.consent.v1.CheckLegalBasisRequest
-	6,  // 9: privacyops.consent.v1.BatchCheckLegalBasisResponse.decisions:type_name -> privacyops.consent.v1.Decision
-	2,  // 10: privacyops.consent.v1.Consent.state:type_name -> privacyops.consent.v1.Consent.State
-	10, // 11: privacyops.consent.v1.Consent.given_by:type_name -> privacyops.consent.v1.GivenBy
-	19, // 12: privacyops.consent.v1.Consent.give_time:type_name -> google.protobuf.Timestamp
-	19, // 13: privacyops.consent.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
-	19, // 14: privacyops.consent.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 15: privacyops.consent.v1.GivenBy.capacity:type_name -> privacyops.consent.v1.GivenBy.Capacity
-	17, // 16: privacyops.consent.v1.GiveConsentRequest.subject:type_name -> privacyops.type.v1.Subject
-	17, // 17: privacyops.consent.v1.GiveConsentRequest.subjects:type_name -> privacyops.type.v1.Subject
-	10, // 18: privacyops.consent.v1.GiveConsentRequest.given_by:type_name -> privacyops.consent.v1.GivenBy
-	19, // 19: privacyops.consent.v1.GiveConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 20: privacyops.consent.v1.WithdrawConsentOfRequest.subject:type_name -> privacyops.type.v1.Subject
-	17, // 21: privacyops.consent.v1.WithdrawConsentOfRequest.subjects:type_name -> privacyops.type.v1.Subject
-	17, // 22: privacyops.consent.v1.SearchConsentsRequest.subject:type_name -> privacyops.type.v1.Subject
-	17, // 23: privacyops.consent.v1.SearchConsentsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	9,  // 24: privacyops.consent.v1.SearchConsentsResponse.consents:type_name -> privacyops.consent.v1.Consent
-	19, // 25: privacyops.consent.v1.RecordErasureRequest.erase_time:type_name -> google.protobuf.Timestamp
-	4,  // 26: privacyops.consent.v1.LegalBasis.CheckLegalBasis:input_type -> privacyops.consent.v1.CheckLegalBasisRequest
-	7,  // 27: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:input_type -> privacyops.consent.v1.BatchCheckLegalBasisRequest
-	11, // 28: privacyops.consent.v1.Consents.GiveConsent:input_type -> privacyops.consent.v1.GiveConsentRequest
-	12, // 29: privacyops.consent.v1.Consents.WithdrawConsent:input_type -> privacyops.consent.v1.WithdrawConsentRequest
-	13, // 30: privacyops.consent.v1.Consents.WithdrawConsentOf:input_type -> privacyops.consent.v1.WithdrawConsentOfRequest
-	14, // 31: privacyops.consent.v1.Consents.SearchConsents:input_type -> privacyops.consent.v1.SearchConsentsRequest
-	16, // 32: privacyops.consent.v1.Erased.RecordErasure:input_type -> privacyops.consent.v1.RecordErasureRequest
-	6,  // 33: privacyops.consent.v1.LegalBasis.CheckLegalBasis:output_type -> privacyops.consent.v1.Decision
-	8,  // 34: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:output_type -> privacyops.consent.v1.BatchCheckLegalBasisResponse
-	9,  // 35: privacyops.consent.v1.Consents.GiveConsent:output_type -> privacyops.consent.v1.Consent
-	9,  // 36: privacyops.consent.v1.Consents.WithdrawConsent:output_type -> privacyops.consent.v1.Consent
-	9,  // 37: privacyops.consent.v1.Consents.WithdrawConsentOf:output_type -> privacyops.consent.v1.Consent
-	15, // 38: privacyops.consent.v1.Consents.SearchConsents:output_type -> privacyops.consent.v1.SearchConsentsResponse
-	21, // 39: privacyops.consent.v1.Erased.RecordErasure:output_type -> google.protobuf.Empty
-	33, // [33:40] is the sub-list for method output_type
-	26, // [26:33] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	0,  // 0: privacyops.consent.v1.LegalBasisChange.kind:type_name -> privacyops.consent.v1.LegalBasisChange.Kind
+	25, // 1: privacyops.consent.v1.LegalBasisChange.change_time:type_name -> google.protobuf.Timestamp
+	26, // 2: privacyops.consent.v1.CheckLegalBasisRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 3: privacyops.consent.v1.CheckLegalBasisRequest.subjects:type_name -> privacyops.type.v1.Subject
+	9,  // 4: privacyops.consent.v1.CheckLegalBasisRequest.consistency:type_name -> privacyops.consent.v1.Consistency
+	25, // 5: privacyops.consent.v1.CheckLegalBasisRequest.as_of:type_name -> google.protobuf.Timestamp
+	25, // 6: privacyops.consent.v1.CheckLegalBasisRequest.known_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: privacyops.consent.v1.Decision.decision:type_name -> privacyops.consent.v1.Decision.Outcome
+	2,  // 8: privacyops.consent.v1.Decision.reason:type_name -> privacyops.consent.v1.Decision.Reason
+	27, // 9: privacyops.consent.v1.Decision.legal_basis:type_name -> privacyops.type.v1.LegalBasis
+	25, // 10: privacyops.consent.v1.Decision.decided_at:type_name -> google.protobuf.Timestamp
+	28, // 11: privacyops.consent.v1.Decision.explanation:type_name -> privacyops.type.v1.LocalizedText
+	8,  // 12: privacyops.consent.v1.BatchCheckLegalBasisRequest.checks:type_name -> privacyops.consent.v1.CheckLegalBasisRequest
+	10, // 13: privacyops.consent.v1.BatchCheckLegalBasisResponse.decisions:type_name -> privacyops.consent.v1.Decision
+	3,  // 14: privacyops.consent.v1.Consent.state:type_name -> privacyops.consent.v1.Consent.State
+	15, // 15: privacyops.consent.v1.Consent.given_by:type_name -> privacyops.consent.v1.GivenBy
+	25, // 16: privacyops.consent.v1.Consent.give_time:type_name -> google.protobuf.Timestamp
+	25, // 17: privacyops.consent.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
+	25, // 18: privacyops.consent.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 19: privacyops.consent.v1.Consent.text:type_name -> privacyops.consent.v1.ConsentText
+	4,  // 20: privacyops.consent.v1.GivenBy.capacity:type_name -> privacyops.consent.v1.GivenBy.Capacity
+	26, // 21: privacyops.consent.v1.GiveConsentRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 22: privacyops.consent.v1.GiveConsentRequest.subjects:type_name -> privacyops.type.v1.Subject
+	15, // 23: privacyops.consent.v1.GiveConsentRequest.given_by:type_name -> privacyops.consent.v1.GivenBy
+	25, // 24: privacyops.consent.v1.GiveConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 25: privacyops.consent.v1.GiveConsentRequest.text:type_name -> privacyops.consent.v1.ConsentText
+	26, // 26: privacyops.consent.v1.WithdrawConsentOfRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 27: privacyops.consent.v1.WithdrawConsentOfRequest.subjects:type_name -> privacyops.type.v1.Subject
+	26, // 28: privacyops.consent.v1.LinkSubjectsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	26, // 29: privacyops.consent.v1.SearchConsentsRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 30: privacyops.consent.v1.SearchConsentsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	13, // 31: privacyops.consent.v1.SearchConsentsResponse.consents:type_name -> privacyops.consent.v1.Consent
+	25, // 32: privacyops.consent.v1.RecordErasureRequest.erase_time:type_name -> google.protobuf.Timestamp
+	8,  // 33: privacyops.consent.v1.LegalBasis.CheckLegalBasis:input_type -> privacyops.consent.v1.CheckLegalBasisRequest
+	11, // 34: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:input_type -> privacyops.consent.v1.BatchCheckLegalBasisRequest
+	5,  // 35: privacyops.consent.v1.LegalBasis.WatchLegalBasis:input_type -> privacyops.consent.v1.WatchLegalBasisRequest
+	7,  // 36: privacyops.consent.v1.LegalBasis.GetDecisionKeys:input_type -> privacyops.consent.v1.GetDecisionKeysRequest
+	16, // 37: privacyops.consent.v1.Consents.GiveConsent:input_type -> privacyops.consent.v1.GiveConsentRequest
+	17, // 38: privacyops.consent.v1.Consents.WithdrawConsent:input_type -> privacyops.consent.v1.WithdrawConsentRequest
+	18, // 39: privacyops.consent.v1.Consents.WithdrawConsentOf:input_type -> privacyops.consent.v1.WithdrawConsentOfRequest
+	19, // 40: privacyops.consent.v1.Consents.GetReceipt:input_type -> privacyops.consent.v1.GetReceiptRequest
+	20, // 41: privacyops.consent.v1.Consents.LinkSubjects:input_type -> privacyops.consent.v1.LinkSubjectsRequest
+	22, // 42: privacyops.consent.v1.Consents.SearchConsents:input_type -> privacyops.consent.v1.SearchConsentsRequest
+	24, // 43: privacyops.consent.v1.Erased.RecordErasure:input_type -> privacyops.consent.v1.RecordErasureRequest
+	10, // 44: privacyops.consent.v1.LegalBasis.CheckLegalBasis:output_type -> privacyops.consent.v1.Decision
+	12, // 45: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:output_type -> privacyops.consent.v1.BatchCheckLegalBasisResponse
+	6,  // 46: privacyops.consent.v1.LegalBasis.WatchLegalBasis:output_type -> privacyops.consent.v1.LegalBasisChange
+	29, // 47: privacyops.consent.v1.LegalBasis.GetDecisionKeys:output_type -> google.api.HttpBody
+	13, // 48: privacyops.consent.v1.Consents.GiveConsent:output_type -> privacyops.consent.v1.Consent
+	13, // 49: privacyops.consent.v1.Consents.WithdrawConsent:output_type -> privacyops.consent.v1.Consent
+	13, // 50: privacyops.consent.v1.Consents.WithdrawConsentOf:output_type -> privacyops.consent.v1.Consent
+	29, // 51: privacyops.consent.v1.Consents.GetReceipt:output_type -> google.api.HttpBody
+	21, // 52: privacyops.consent.v1.Consents.LinkSubjects:output_type -> privacyops.consent.v1.LinkSubjectsResponse
+	23, // 53: privacyops.consent.v1.Consents.SearchConsents:output_type -> privacyops.consent.v1.SearchConsentsResponse
+	30, // 54: privacyops.consent.v1.Erased.RecordErasure:output_type -> google.protobuf.Empty
+	44, // [44:55] is the sub-list for method output_type
+	33, // [33:44] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_consent_v1_consent_proto_init() }
@@ -1597,7 +2256,7 @@ func file_privacyops_consent_v1_consent_proto_init() {
 	if File_privacyops_consent_v1_consent_proto != nil {
 		return
 	}
-	file_privacyops_consent_v1_consent_proto_msgTypes[1].OneofWrappers = []any{
+	file_privacyops_consent_v1_consent_proto_msgTypes[4].OneofWrappers = []any{
 		(*Consistency_Token)(nil),
 		(*Consistency_Full)(nil),
 	}
@@ -1606,8 +2265,8 @@ func file_privacyops_consent_v1_consent_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_consent_v1_consent_proto_rawDesc), len(file_privacyops_consent_v1_consent_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   13,
+			NumEnums:      5,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -8,6 +8,7 @@ package consentv1
 
 import (
 	context "context"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -22,6 +23,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	LegalBasis_CheckLegalBasis_FullMethodName      = "/privacyops.consent.v1.LegalBasis/CheckLegalBasis"
 	LegalBasis_BatchCheckLegalBasis_FullMethodName = "/privacyops.consent.v1.LegalBasis/BatchCheckLegalBasis"
+	LegalBasis_WatchLegalBasis_FullMethodName      = "/privacyops.consent.v1.LegalBasis/WatchLegalBasis"
+	LegalBasis_GetDecisionKeys_FullMethodName      = "/privacyops.consent.v1.LegalBasis/GetDecisionKeys"
 )
 
 // LegalBasisClient is the client API for LegalBasis service.
@@ -34,6 +37,12 @@ type LegalBasisClient interface {
 	CheckLegalBasis(ctx context.Context, in *CheckLegalBasisRequest, opts ...grpc.CallOption) (*Decision, error)
 	// BatchCheckLegalBasis decides up to 1,000 questions of one controller; the answers come in the order of the questions.
 	BatchCheckLegalBasis(ctx context.Context, in *BatchCheckLegalBasisRequest, opts ...grpc.CallOption) (*BatchCheckLegalBasisResponse, error)
+	// WatchLegalBasis sends what has changed under a controller, from a place in its history on and then as it happens: withdrawals,
+	// objections, restrictions, erasures, and changes of the register. Who keeps answers of CheckLegalBasis learns from it which of
+	// them no longer hold.
+	WatchLegalBasis(ctx context.Context, in *WatchLegalBasisRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LegalBasisChange], error)
+	// GetDecisionKeys gives the public keys of signed decisions and receipts, as a JSON Web Key Set (RFC 7517).
+	GetDecisionKeys(ctx context.Context, in *GetDecisionKeysRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 }
 
 type legalBasisClient struct {
@@ -64,6 +73,35 @@ func (c *legalBasisClient) BatchCheckLegalBasis(ctx context.Context, in *BatchCh
 	return out, nil
 }
 
+func (c *legalBasisClient) WatchLegalBasis(ctx context.Context, in *WatchLegalBasisRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LegalBasisChange], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LegalBasis_ServiceDesc.Streams[0], LegalBasis_WatchLegalBasis_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchLegalBasisRequest, LegalBasisChange]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LegalBasis_WatchLegalBasisClient = grpc.ServerStreamingClient[LegalBasisChange]
+
+func (c *legalBasisClient) GetDecisionKeys(ctx context.Context, in *GetDecisionKeysRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, LegalBasis_GetDecisionKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LegalBasisServer is the server API for LegalBasis service.
 // All implementations must embed UnimplementedLegalBasisServer
 // for forward compatibility.
@@ -74,6 +112,12 @@ type LegalBasisServer interface {
 	CheckLegalBasis(context.Context, *CheckLegalBasisRequest) (*Decision, error)
 	// BatchCheckLegalBasis decides up to 1,000 questions of one controller; the answers come in the order of the questions.
 	BatchCheckLegalBasis(context.Context, *BatchCheckLegalBasisRequest) (*BatchCheckLegalBasisResponse, error)
+	// WatchLegalBasis sends what has changed under a controller, from a place in its history on and then as it happens: withdrawals,
+	// objections, restrictions, erasures, and changes of the register. Who keeps answers of CheckLegalBasis learns from it which of
+	// them no longer hold.
+	WatchLegalBasis(*WatchLegalBasisRequest, grpc.ServerStreamingServer[LegalBasisChange]) error
+	// GetDecisionKeys gives the public keys of signed decisions and receipts, as a JSON Web Key Set (RFC 7517).
+	GetDecisionKeys(context.Context, *GetDecisionKeysRequest) (*httpbody.HttpBody, error)
 	mustEmbedUnimplementedLegalBasisServer()
 }
 
@@ -89,6 +133,12 @@ func (UnimplementedLegalBasisServer) CheckLegalBasis(context.Context, *CheckLega
 }
 func (UnimplementedLegalBasisServer) BatchCheckLegalBasis(context.Context, *BatchCheckLegalBasisRequest) (*BatchCheckLegalBasisResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCheckLegalBasis not implemented")
+}
+func (UnimplementedLegalBasisServer) WatchLegalBasis(*WatchLegalBasisRequest, grpc.ServerStreamingServer[LegalBasisChange]) error {
+	return status.Error(codes.Unimplemented, "method WatchLegalBasis not implemented")
+}
+func (UnimplementedLegalBasisServer) GetDecisionKeys(context.Context, *GetDecisionKeysRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDecisionKeys not implemented")
 }
 func (UnimplementedLegalBasisServer) mustEmbedUnimplementedLegalBasisServer() {}
 func (UnimplementedLegalBasisServer) testEmbeddedByValue()                    {}
@@ -147,6 +197,35 @@ func _LegalBasis_BatchCheckLegalBasis_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LegalBasis_WatchLegalBasis_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchLegalBasisRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LegalBasisServer).WatchLegalBasis(m, &grpc.GenericServerStream[WatchLegalBasisRequest, LegalBasisChange]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LegalBasis_WatchLegalBasisServer = grpc.ServerStreamingServer[LegalBasisChange]
+
+func _LegalBasis_GetDecisionKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDecisionKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LegalBasisServer).GetDecisionKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LegalBasis_GetDecisionKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LegalBasisServer).GetDecisionKeys(ctx, req.(*GetDecisionKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LegalBasis_ServiceDesc is the grpc.ServiceDesc for LegalBasis service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -162,8 +241,18 @@ var LegalBasis_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "BatchCheckLegalBasis",
 			Handler:    _LegalBasis_BatchCheckLegalBasis_Handler,
 		},
+		{
+			MethodName: "GetDecisionKeys",
+			Handler:    _LegalBasis_GetDecisionKeys_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchLegalBasis",
+			Handler:       _LegalBasis_WatchLegalBasis_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "privacyops/consent/v1/consent.proto",
 }
 
@@ -171,6 +260,8 @@ const (
 	Consents_GiveConsent_FullMethodName       = "/privacyops.consent.v1.Consents/GiveConsent"
 	Consents_WithdrawConsent_FullMethodName   = "/privacyops.consent.v1.Consents/WithdrawConsent"
 	Consents_WithdrawConsentOf_FullMethodName = "/privacyops.consent.v1.Consents/WithdrawConsentOf"
+	Consents_GetReceipt_FullMethodName        = "/privacyops.consent.v1.Consents/GetReceipt"
+	Consents_LinkSubjects_FullMethodName      = "/privacyops.consent.v1.Consents/LinkSubjects"
 	Consents_SearchConsents_FullMethodName    = "/privacyops.consent.v1.Consents/SearchConsents"
 )
 
@@ -186,6 +277,11 @@ type ConsentsClient interface {
 	WithdrawConsent(ctx context.Context, in *WithdrawConsentRequest, opts ...grpc.CallOption) (*Consent, error)
 	// WithdrawConsentOf withdraws a person's consent to an activity without knowing the consent's name.
 	WithdrawConsentOf(ctx context.Context, in *WithdrawConsentOfRequest, opts ...grpc.CallOption) (*Consent, error)
+	// GetReceipt gives the receipt of a consent (ISO/IEC TS 27560, W3C DPV terms) as a signed document that verifies offline.
+	GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// LinkSubjects says that identifiers are one person's, so that what is known under one of them counts for all. An identifier that
+	// belongs to several people is never linked.
+	LinkSubjects(ctx context.Context, in *LinkSubjectsRequest, opts ...grpc.CallOption) (*LinkSubjectsResponse, error)
 	// SearchConsents lists a person's consents, newest first.
 	SearchConsents(ctx context.Context, in *SearchConsentsRequest, opts ...grpc.CallOption) (*SearchConsentsResponse, error)
 }
@@ -228,6 +324,26 @@ func (c *consentsClient) WithdrawConsentOf(ctx context.Context, in *WithdrawCons
 	return out, nil
 }
 
+func (c *consentsClient) GetReceipt(ctx context.Context, in *GetReceiptRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, Consents_GetReceipt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *consentsClient) LinkSubjects(ctx context.Context, in *LinkSubjectsRequest, opts ...grpc.CallOption) (*LinkSubjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LinkSubjectsResponse)
+	err := c.cc.Invoke(ctx, Consents_LinkSubjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *consentsClient) SearchConsents(ctx context.Context, in *SearchConsentsRequest, opts ...grpc.CallOption) (*SearchConsentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchConsentsResponse)
@@ -250,6 +366,11 @@ type ConsentsServer interface {
 	WithdrawConsent(context.Context, *WithdrawConsentRequest) (*Consent, error)
 	// WithdrawConsentOf withdraws a person's consent to an activity without knowing the consent's name.
 	WithdrawConsentOf(context.Context, *WithdrawConsentOfRequest) (*Consent, error)
+	// GetReceipt gives the receipt of a consent (ISO/IEC TS 27560, W3C DPV terms) as a signed document that verifies offline.
+	GetReceipt(context.Context, *GetReceiptRequest) (*httpbody.HttpBody, error)
+	// LinkSubjects says that identifiers are one person's, so that what is known under one of them counts for all. An identifier that
+	// belongs to several people is never linked.
+	LinkSubjects(context.Context, *LinkSubjectsRequest) (*LinkSubjectsResponse, error)
 	// SearchConsents lists a person's consents, newest first.
 	SearchConsents(context.Context, *SearchConsentsRequest) (*SearchConsentsResponse, error)
 	mustEmbedUnimplementedConsentsServer()
@@ -270,6 +391,12 @@ func (UnimplementedConsentsServer) WithdrawConsent(context.Context, *WithdrawCon
 }
 func (UnimplementedConsentsServer) WithdrawConsentOf(context.Context, *WithdrawConsentOfRequest) (*Consent, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawConsentOf not implemented")
+}
+func (UnimplementedConsentsServer) GetReceipt(context.Context, *GetReceiptRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReceipt not implemented")
+}
+func (UnimplementedConsentsServer) LinkSubjects(context.Context, *LinkSubjectsRequest) (*LinkSubjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LinkSubjects not implemented")
 }
 func (UnimplementedConsentsServer) SearchConsents(context.Context, *SearchConsentsRequest) (*SearchConsentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SearchConsents not implemented")
@@ -349,6 +476,42 @@ func _Consents_WithdrawConsentOf_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Consents_GetReceipt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReceiptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsentsServer).GetReceipt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Consents_GetReceipt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsentsServer).GetReceipt(ctx, req.(*GetReceiptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Consents_LinkSubjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LinkSubjectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConsentsServer).LinkSubjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Consents_LinkSubjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConsentsServer).LinkSubjects(ctx, req.(*LinkSubjectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Consents_SearchConsents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SearchConsentsRequest)
 	if err := dec(in); err != nil {
@@ -385,6 +548,14 @@ var Consents_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WithdrawConsentOf",
 			Handler:    _Consents_WithdrawConsentOf_Handler,
+		},
+		{
+			MethodName: "GetReceipt",
+			Handler:    _Consents_GetReceipt_Handler,
+		},
+		{
+			MethodName: "LinkSubjects",
+			Handler:    _Consents_LinkSubjects_Handler,
 		},
 		{
 			MethodName: "SearchConsents",

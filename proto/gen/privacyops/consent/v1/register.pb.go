@@ -31,6 +31,112 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Kind is what the controller is before the law.
+type Controller_Kind int32
+
+const (
+	// Not said.
+	Controller_KIND_UNSPECIFIED Controller_Kind = 0
+	// A public authority: legitimate interests are no basis for its tasks (GDPR art. 6(1), second subparagraph).
+	Controller_PUBLIC_AUTHORITY Controller_Kind = 1
+	// A private school or company.
+	Controller_PRIVATE Controller_Kind = 2
+)
+
+// Enum value maps for Controller_Kind.
+var (
+	Controller_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "PUBLIC_AUTHORITY",
+		2: "PRIVATE",
+	}
+	Controller_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"PUBLIC_AUTHORITY": 1,
+		"PRIVATE":          2,
+	}
+)
+
+func (x Controller_Kind) Enum() *Controller_Kind {
+	p := new(Controller_Kind)
+	*p = x
+	return p
+}
+
+func (x Controller_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Controller_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_consent_v1_register_proto_enumTypes[0].Descriptor()
+}
+
+func (Controller_Kind) Type() protoreflect.EnumType {
+	return &file_privacyops_consent_v1_register_proto_enumTypes[0]
+}
+
+func (x Controller_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Controller_Kind.Descriptor instead.
+func (Controller_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// AgePolicy says what becomes of a guardian's consent.
+type Controller_AgePolicy int32
+
+const (
+	// As KEEP.
+	Controller_AGE_POLICY_UNSPECIFIED Controller_AgePolicy = 0
+	// It is kept: the young person may withdraw it.
+	Controller_KEEP Controller_AgePolicy = 1
+	// It ends on the birthday: the young person is asked anew. Needs the date of birth when it is given.
+	Controller_RENEW Controller_AgePolicy = 2
+)
+
+// Enum value maps for Controller_AgePolicy.
+var (
+	Controller_AgePolicy_name = map[int32]string{
+		0: "AGE_POLICY_UNSPECIFIED",
+		1: "KEEP",
+		2: "RENEW",
+	}
+	Controller_AgePolicy_value = map[string]int32{
+		"AGE_POLICY_UNSPECIFIED": 0,
+		"KEEP":                   1,
+		"RENEW":                  2,
+	}
+)
+
+func (x Controller_AgePolicy) Enum() *Controller_AgePolicy {
+	p := new(Controller_AgePolicy)
+	*p = x
+	return p
+}
+
+func (x Controller_AgePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Controller_AgePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_consent_v1_register_proto_enumTypes[1].Descriptor()
+}
+
+func (Controller_AgePolicy) Type() protoreflect.EnumType {
+	return &file_privacyops_consent_v1_register_proto_enumTypes[1]
+}
+
+func (x Controller_AgePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Controller_AgePolicy.Descriptor instead.
+func (Controller_AgePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{0, 1}
+}
+
 // State says whether an activity covers processing.
 type Activity_State int32
 
@@ -68,11 +174,11 @@ func (x Activity_State) String() string {
 }
 
 func (Activity_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_consent_v1_register_proto_enumTypes[0].Descriptor()
+	return file_privacyops_consent_v1_register_proto_enumTypes[2].Descriptor()
 }
 
 func (Activity_State) Type() protoreflect.EnumType {
-	return &file_privacyops_consent_v1_register_proto_enumTypes[0]
+	return &file_privacyops_consent_v1_register_proto_enumTypes[2]
 }
 
 func (x Activity_State) Number() protoreflect.EnumNumber {
@@ -82,6 +188,67 @@ func (x Activity_State) Number() protoreflect.EnumNumber {
 // Deprecated: Use Activity_State.Descriptor instead.
 func (Activity_State) EnumDescriptor() ([]byte, []int) {
 	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// Ground is why a transfer is allowed.
+type Transfer_Ground int32
+
+const (
+	// Never valid.
+	Transfer_GROUND_UNSPECIFIED Transfer_Ground = 0
+	// Art. 45: the Commission has decided that the protection is adequate.
+	Transfer_ADEQUACY_DECISION Transfer_Ground = 1
+	// Art. 46(2)(c): standard contractual clauses.
+	Transfer_STANDARD_CLAUSES Transfer_Ground = 2
+	// Art. 47: binding corporate rules.
+	Transfer_BINDING_CORPORATE_RULES Transfer_Ground = 3
+	// Art. 49: a derogation for a specific situation.
+	Transfer_DEROGATION Transfer_Ground = 4
+)
+
+// Enum value maps for Transfer_Ground.
+var (
+	Transfer_Ground_name = map[int32]string{
+		0: "GROUND_UNSPECIFIED",
+		1: "ADEQUACY_DECISION",
+		2: "STANDARD_CLAUSES",
+		3: "BINDING_CORPORATE_RULES",
+		4: "DEROGATION",
+	}
+	Transfer_Ground_value = map[string]int32{
+		"GROUND_UNSPECIFIED":      0,
+		"ADEQUACY_DECISION":       1,
+		"STANDARD_CLAUSES":        2,
+		"BINDING_CORPORATE_RULES": 3,
+		"DEROGATION":              4,
+	}
+)
+
+func (x Transfer_Ground) Enum() *Transfer_Ground {
+	p := new(Transfer_Ground)
+	*p = x
+	return p
+}
+
+func (x Transfer_Ground) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Transfer_Ground) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_consent_v1_register_proto_enumTypes[3].Descriptor()
+}
+
+func (Transfer_Ground) Type() protoreflect.EnumType {
+	return &file_privacyops_consent_v1_register_proto_enumTypes[3]
+}
+
+func (x Transfer_Ground) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Transfer_Ground.Descriptor instead.
+func (Transfer_Ground) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // Controller is the school or municipality that decides why and how personal data is processed (GDPR art. 4(7)).
@@ -112,7 +279,11 @@ type Controller struct {
 	// When it came into the register.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What it is before the law.
+	Kind Controller_Kind `protobuf:"varint,14,opt,name=kind,proto3,enum=privacyops.consent.v1.Controller_Kind" json:"kind,omitempty"`
+	// What becomes of a consent that a guardian gave when the child reaches the age of consenting alone.
+	AgePolicy     Controller_AgePolicy `protobuf:"varint,15,opt,name=age_policy,json=agePolicy,proto3,enum=privacyops.consent.v1.Controller_AgePolicy" json:"age_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -238,6 +409,20 @@ func (x *Controller) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Controller) GetKind() Controller_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Controller_KIND_UNSPECIFIED
+}
+
+func (x *Controller) GetAgePolicy() Controller_AgePolicy {
+	if x != nil {
+		return x.AgePolicy
+	}
+	return Controller_AGE_POLICY_UNSPECIFIED
+}
+
 // ContactPerson is somebody who can be reached for an office.
 type ContactPerson struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -329,9 +514,16 @@ type Activity struct {
 	// When the first version was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When this version was made.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Whether the purpose is direct marketing: an objection to it is absolute (GDPR art. 21(3)).
+	DirectMarketing bool `protobuf:"varint,18,opt,name=direct_marketing,json=directMarketing,proto3" json:"direct_marketing,omitempty"`
+	// Grounds of transfers to places outside the EEA, one for each of `locations` that is one.
+	Transfers []*Transfer `protobuf:"bytes,19,rep,name=transfers,proto3" json:"transfers,omitempty"`
+	// Whether the activity lies outside the tasks of a controller that is a public authority. Only there legitimate interests can be
+	// its basis.
+	OutsideAuthorityTasks bool `protobuf:"varint,20,opt,name=outside_authority_tasks,json=outsideAuthorityTasks,proto3" json:"outside_authority_tasks,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *Activity) Reset() {
@@ -483,6 +675,91 @@ func (x *Activity) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Activity) GetDirectMarketing() bool {
+	if x != nil {
+		return x.DirectMarketing
+	}
+	return false
+}
+
+func (x *Activity) GetTransfers() []*Transfer {
+	if x != nil {
+		return x.Transfers
+	}
+	return nil
+}
+
+func (x *Activity) GetOutsideAuthorityTasks() bool {
+	if x != nil {
+		return x.OutsideAuthorityTasks
+	}
+	return false
+}
+
+// Transfer is the ground of a transfer to a place outside the EEA (GDPR chapter V).
+type Transfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The place, ISO 3166-1 alpha-2.
+	Location string `protobuf:"bytes,1,opt,name=location,proto3" json:"location,omitempty"`
+	// The ground.
+	Ground Transfer_Ground `protobuf:"varint,2,opt,name=ground,proto3,enum=privacyops.consent.v1.Transfer_Ground" json:"ground,omitempty"`
+	// How a person gets a copy of the safeguards, or where they are made available (art. 13(1)(f)).
+	Safeguard     string `protobuf:"bytes,3,opt,name=safeguard,proto3" json:"safeguard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Transfer) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *Transfer) GetGround() Transfer_Ground {
+	if x != nil {
+		return x.Ground
+	}
+	return Transfer_GROUND_UNSPECIFIED
+}
+
+func (x *Transfer) GetSafeguard() string {
+	if x != nil {
+		return x.Safeguard
+	}
+	return ""
+}
+
 // Retention says how long data is kept for one activity, and on what ground it outlives a request for erasure.
 type Retention struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -500,7 +777,7 @@ type Retention struct {
 
 func (x *Retention) Reset() {
 	*x = Retention{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[3]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +789,7 @@ func (x *Retention) String() string {
 func (*Retention) ProtoMessage() {}
 
 func (x *Retention) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[3]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +802,7 @@ func (x *Retention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retention.ProtoReflect.Descriptor instead.
 func (*Retention) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{3}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Retention) GetPeriod() string {
@@ -585,7 +862,7 @@ type System struct {
 
 func (x *System) Reset() {
 	*x = System{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[4]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +874,7 @@ func (x *System) String() string {
 func (*System) ProtoMessage() {}
 
 func (x *System) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[4]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +887,7 @@ func (x *System) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use System.ProtoReflect.Descriptor instead.
 func (*System) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{4}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *System) GetName() string {
@@ -698,7 +975,7 @@ type CreateControllerRequest struct {
 
 func (x *CreateControllerRequest) Reset() {
 	*x = CreateControllerRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[5]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +987,7 @@ func (x *CreateControllerRequest) String() string {
 func (*CreateControllerRequest) ProtoMessage() {}
 
 func (x *CreateControllerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[5]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +1000,7 @@ func (x *CreateControllerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateControllerRequest.ProtoReflect.Descriptor instead.
 func (*CreateControllerRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{5}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateControllerRequest) GetControllerId() string {
@@ -758,7 +1035,7 @@ type GetControllerRequest struct {
 
 func (x *GetControllerRequest) Reset() {
 	*x = GetControllerRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[6]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1047,7 @@ func (x *GetControllerRequest) String() string {
 func (*GetControllerRequest) ProtoMessage() {}
 
 func (x *GetControllerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[6]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1060,7 @@ func (x *GetControllerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetControllerRequest.ProtoReflect.Descriptor instead.
 func (*GetControllerRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{6}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetControllerRequest) GetName() string {
@@ -806,7 +1083,7 @@ type UpdateControllerRequest struct {
 
 func (x *UpdateControllerRequest) Reset() {
 	*x = UpdateControllerRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[7]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1095,7 @@ func (x *UpdateControllerRequest) String() string {
 func (*UpdateControllerRequest) ProtoMessage() {}
 
 func (x *UpdateControllerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[7]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1108,7 @@ func (x *UpdateControllerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateControllerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateControllerRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{7}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateControllerRequest) GetController() *Controller {
@@ -865,7 +1142,7 @@ type CreateActivityRequest struct {
 
 func (x *CreateActivityRequest) Reset() {
 	*x = CreateActivityRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[8]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +1154,7 @@ func (x *CreateActivityRequest) String() string {
 func (*CreateActivityRequest) ProtoMessage() {}
 
 func (x *CreateActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[8]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +1167,7 @@ func (x *CreateActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActivityRequest.ProtoReflect.Descriptor instead.
 func (*CreateActivityRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{8}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateActivityRequest) GetParent() string {
@@ -932,7 +1209,7 @@ type GetActivityRequest struct {
 
 func (x *GetActivityRequest) Reset() {
 	*x = GetActivityRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[9]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1221,7 @@ func (x *GetActivityRequest) String() string {
 func (*GetActivityRequest) ProtoMessage() {}
 
 func (x *GetActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[9]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1234,7 @@ func (x *GetActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActivityRequest.ProtoReflect.Descriptor instead.
 func (*GetActivityRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{9}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetActivityRequest) GetName() string {
@@ -982,7 +1259,7 @@ type ListActivitiesRequest struct {
 
 func (x *ListActivitiesRequest) Reset() {
 	*x = ListActivitiesRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[10]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1271,7 @@ func (x *ListActivitiesRequest) String() string {
 func (*ListActivitiesRequest) ProtoMessage() {}
 
 func (x *ListActivitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[10]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1284,7 @@ func (x *ListActivitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActivitiesRequest.ProtoReflect.Descriptor instead.
 func (*ListActivitiesRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{10}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListActivitiesRequest) GetParent() string {
@@ -1044,7 +1321,7 @@ type ListActivitiesResponse struct {
 
 func (x *ListActivitiesResponse) Reset() {
 	*x = ListActivitiesResponse{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[11]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1333,7 @@ func (x *ListActivitiesResponse) String() string {
 func (*ListActivitiesResponse) ProtoMessage() {}
 
 func (x *ListActivitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[11]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1346,7 @@ func (x *ListActivitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActivitiesResponse.ProtoReflect.Descriptor instead.
 func (*ListActivitiesResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{11}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListActivitiesResponse) GetActivities() []*Activity {
@@ -1099,7 +1376,7 @@ type UpdateActivityRequest struct {
 
 func (x *UpdateActivityRequest) Reset() {
 	*x = UpdateActivityRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[12]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1388,7 @@ func (x *UpdateActivityRequest) String() string {
 func (*UpdateActivityRequest) ProtoMessage() {}
 
 func (x *UpdateActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[12]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1401,7 @@ func (x *UpdateActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateActivityRequest.ProtoReflect.Descriptor instead.
 func (*UpdateActivityRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{12}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateActivityRequest) GetActivity() *Activity {
@@ -1154,7 +1431,7 @@ type ArchiveActivityRequest struct {
 
 func (x *ArchiveActivityRequest) Reset() {
 	*x = ArchiveActivityRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[13]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1443,7 @@ func (x *ArchiveActivityRequest) String() string {
 func (*ArchiveActivityRequest) ProtoMessage() {}
 
 func (x *ArchiveActivityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[13]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1456,7 @@ func (x *ArchiveActivityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveActivityRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveActivityRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{13}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ArchiveActivityRequest) GetName() string {
@@ -1213,7 +1490,7 @@ type CreateSystemRequest struct {
 
 func (x *CreateSystemRequest) Reset() {
 	*x = CreateSystemRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[14]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1225,7 +1502,7 @@ func (x *CreateSystemRequest) String() string {
 func (*CreateSystemRequest) ProtoMessage() {}
 
 func (x *CreateSystemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[14]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1238,7 +1515,7 @@ func (x *CreateSystemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSystemRequest.ProtoReflect.Descriptor instead.
 func (*CreateSystemRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{14}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateSystemRequest) GetParent() string {
@@ -1280,7 +1557,7 @@ type GetSystemRequest struct {
 
 func (x *GetSystemRequest) Reset() {
 	*x = GetSystemRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[15]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1569,7 @@ func (x *GetSystemRequest) String() string {
 func (*GetSystemRequest) ProtoMessage() {}
 
 func (x *GetSystemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[15]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1582,7 @@ func (x *GetSystemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSystemRequest.ProtoReflect.Descriptor instead.
 func (*GetSystemRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{15}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetSystemRequest) GetName() string {
@@ -1330,7 +1607,7 @@ type ListSystemsRequest struct {
 
 func (x *ListSystemsRequest) Reset() {
 	*x = ListSystemsRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[16]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1619,7 @@ func (x *ListSystemsRequest) String() string {
 func (*ListSystemsRequest) ProtoMessage() {}
 
 func (x *ListSystemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[16]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1632,7 @@ func (x *ListSystemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSystemsRequest.ProtoReflect.Descriptor instead.
 func (*ListSystemsRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{16}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListSystemsRequest) GetParent() string {
@@ -1392,7 +1669,7 @@ type ListSystemsResponse struct {
 
 func (x *ListSystemsResponse) Reset() {
 	*x = ListSystemsResponse{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[17]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1681,7 @@ func (x *ListSystemsResponse) String() string {
 func (*ListSystemsResponse) ProtoMessage() {}
 
 func (x *ListSystemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[17]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1694,7 @@ func (x *ListSystemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSystemsResponse.ProtoReflect.Descriptor instead.
 func (*ListSystemsResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{17}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListSystemsResponse) GetSystems() []*System {
@@ -1447,7 +1724,7 @@ type UpdateSystemRequest struct {
 
 func (x *UpdateSystemRequest) Reset() {
 	*x = UpdateSystemRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[18]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1736,7 @@ func (x *UpdateSystemRequest) String() string {
 func (*UpdateSystemRequest) ProtoMessage() {}
 
 func (x *UpdateSystemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[18]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1749,7 @@ func (x *UpdateSystemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSystemRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSystemRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{18}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateSystemRequest) GetSystem() *System {
@@ -1500,7 +1777,7 @@ type GetSnapshotRequest struct {
 
 func (x *GetSnapshotRequest) Reset() {
 	*x = GetSnapshotRequest{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[19]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1789,7 @@ func (x *GetSnapshotRequest) String() string {
 func (*GetSnapshotRequest) ProtoMessage() {}
 
 func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[19]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1802,7 @@ func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*GetSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{19}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetSnapshotRequest) GetParent() string {
@@ -1550,7 +1827,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[20]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1839,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_consent_v1_register_proto_msgTypes[20]
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1852,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{20}
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Snapshot) GetController() *Controller {
@@ -1603,7 +1880,7 @@ var File_privacyops_consent_v1_register_proto protoreflect.FileDescriptor
 
 const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\n" +
-	"$privacyops/consent/v1/register.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xc8\x05\n" +
+	"$privacyops/consent/v1/register.proto\x12\x15privacyops.consent.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xe3\a\n" +
 	"\n" +
 	"Controller\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
@@ -1624,10 +1901,21 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\"M\n" +
+	"updateTime\x12D\n" +
+	"\x04kind\x18\x0e \x01(\x0e2&.privacyops.consent.v1.Controller.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12T\n" +
+	"\n" +
+	"age_policy\x18\x0f \x01(\x0e2+.privacyops.consent.v1.Controller.AgePolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\tagePolicy\"?\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PUBLIC_AUTHORITY\x10\x01\x12\v\n" +
+	"\aPRIVATE\x10\x02\"<\n" +
+	"\tAgePolicy\x12\x1a\n" +
+	"\x16AGE_POLICY_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04KEEP\x10\x01\x12\t\n" +
+	"\x05RENEW\x10\x02\"M\n" +
 	"\rContactPerson\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12\x1e\n" +
-	"\x05email\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"\xae\b\n" +
+	"\x05email\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"\xda\t\n" +
 	"\bActivity\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12$\n" +
 	"\apurpose\x18\x02 \x01(\tB\n" +
@@ -1655,12 +1943,28 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\vcreate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\"8\n" +
+	"updateTime\x12)\n" +
+	"\x10direct_marketing\x18\x12 \x01(\bR\x0fdirectMarketing\x12G\n" +
+	"\ttransfers\x18\x13 \x03(\v2\x1f.privacyops.consent.v1.TransferB\b\xbaH\x05\x92\x01\x02\x10<R\ttransfers\x126\n" +
+	"\x17outside_authority_tasks\x18\x14 \x01(\bR\x15outsideAuthorityTasks\"8\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06ACTIVE\x10\x01\x12\f\n" +
-	"\bARCHIVED\x10\x02\"\xc3\x01\n" +
+	"\bARCHIVED\x10\x02\"\xa9\x02\n" +
+	"\bTransfer\x12-\n" +
+	"\blocation\x18\x01 \x01(\tB\x11\xbaH\x0er\f2\n" +
+	"^[A-Z]{2}$R\blocation\x12J\n" +
+	"\x06ground\x18\x02 \x01(\x0e2&.privacyops.consent.v1.Transfer.GroundB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06ground\x12&\n" +
+	"\tsafeguard\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tsafeguard\"z\n" +
+	"\x06Ground\x12\x16\n" +
+	"\x12GROUND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11ADEQUACY_DECISION\x10\x01\x12\x14\n" +
+	"\x10STANDARD_CLAUSES\x10\x02\x12\x1b\n" +
+	"\x17BINDING_CORPORATE_RULES\x10\x03\x12\x0e\n" +
+	"\n" +
+	"DEROGATION\x10\x04\"\xc3\x01\n" +
 	"\tRetention\x12F\n" +
 	"\x06period\x18\x01 \x01(\tB.\xbaH+r)2'^(P(\\d{1,3}Y)?(\\d{1,4}M)?(\\d{1,5}D)?)?$R\x06period\x12.\n" +
 	"\x05event\x18\x02 \x01(\tB\x18\xbaH\x15r\x132\x11^[A-Z0-9_]{0,40}$R\x05event\x12\x1c\n" +
@@ -1805,95 +2109,103 @@ func file_privacyops_consent_v1_register_proto_rawDescGZIP() []byte {
 	return file_privacyops_consent_v1_register_proto_rawDescData
 }
 
-var file_privacyops_consent_v1_register_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_privacyops_consent_v1_register_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_privacyops_consent_v1_register_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_privacyops_consent_v1_register_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_privacyops_consent_v1_register_proto_goTypes = []any{
-	(Activity_State)(0),             // 0: privacyops.consent.v1.Activity.State
-	(*Controller)(nil),              // 1: privacyops.consent.v1.Controller
-	(*ContactPerson)(nil),           // 2: privacyops.consent.v1.ContactPerson
-	(*Activity)(nil),                // 3: privacyops.consent.v1.Activity
-	(*Retention)(nil),               // 4: privacyops.consent.v1.Retention
-	(*System)(nil),                  // 5: privacyops.consent.v1.System
-	(*CreateControllerRequest)(nil), // 6: privacyops.consent.v1.CreateControllerRequest
-	(*GetControllerRequest)(nil),    // 7: privacyops.consent.v1.GetControllerRequest
-	(*UpdateControllerRequest)(nil), // 8: privacyops.consent.v1.UpdateControllerRequest
-	(*CreateActivityRequest)(nil),   // 9: privacyops.consent.v1.CreateActivityRequest
-	(*GetActivityRequest)(nil),      // 10: privacyops.consent.v1.GetActivityRequest
-	(*ListActivitiesRequest)(nil),   // 11: privacyops.consent.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),  // 12: privacyops.consent.v1.ListActivitiesResponse
-	(*UpdateActivityRequest)(nil),   // 13: privacyops.consent.v1.UpdateActivityRequest
-	(*ArchiveActivityRequest)(nil),  // 14: privacyops.consent.v1.ArchiveActivityRequest
-	(*CreateSystemRequest)(nil),     // 15: privacyops.consent.v1.CreateSystemRequest
-	(*GetSystemRequest)(nil),        // 16: privacyops.consent.v1.GetSystemRequest
-	(*ListSystemsRequest)(nil),      // 17: privacyops.consent.v1.ListSystemsRequest
-	(*ListSystemsResponse)(nil),     // 18: privacyops.consent.v1.ListSystemsResponse
-	(*UpdateSystemRequest)(nil),     // 19: privacyops.consent.v1.UpdateSystemRequest
-	(*GetSnapshotRequest)(nil),      // 20: privacyops.consent.v1.GetSnapshotRequest
-	(*Snapshot)(nil),                // 21: privacyops.consent.v1.Snapshot
-	(*durationpb.Duration)(nil),     // 22: google.protobuf.Duration
-	(v1.Subject_Type)(0),            // 23: privacyops.type.v1.Subject.Type
-	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
-	(v1.LegalBasis)(0),              // 25: privacyops.type.v1.LegalBasis
-	(*fieldmaskpb.FieldMask)(nil),   // 26: google.protobuf.FieldMask
+	(Controller_Kind)(0),            // 0: privacyops.consent.v1.Controller.Kind
+	(Controller_AgePolicy)(0),       // 1: privacyops.consent.v1.Controller.AgePolicy
+	(Activity_State)(0),             // 2: privacyops.consent.v1.Activity.State
+	(Transfer_Ground)(0),            // 3: privacyops.consent.v1.Transfer.Ground
+	(*Controller)(nil),              // 4: privacyops.consent.v1.Controller
+	(*ContactPerson)(nil),           // 5: privacyops.consent.v1.ContactPerson
+	(*Activity)(nil),                // 6: privacyops.consent.v1.Activity
+	(*Transfer)(nil),                // 7: privacyops.consent.v1.Transfer
+	(*Retention)(nil),               // 8: privacyops.consent.v1.Retention
+	(*System)(nil),                  // 9: privacyops.consent.v1.System
+	(*CreateControllerRequest)(nil), // 10: privacyops.consent.v1.CreateControllerRequest
+	(*GetControllerRequest)(nil),    // 11: privacyops.consent.v1.GetControllerRequest
+	(*UpdateControllerRequest)(nil), // 12: privacyops.consent.v1.UpdateControllerRequest
+	(*CreateActivityRequest)(nil),   // 13: privacyops.consent.v1.CreateActivityRequest
+	(*GetActivityRequest)(nil),      // 14: privacyops.consent.v1.GetActivityRequest
+	(*ListActivitiesRequest)(nil),   // 15: privacyops.consent.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),  // 16: privacyops.consent.v1.ListActivitiesResponse
+	(*UpdateActivityRequest)(nil),   // 17: privacyops.consent.v1.UpdateActivityRequest
+	(*ArchiveActivityRequest)(nil),  // 18: privacyops.consent.v1.ArchiveActivityRequest
+	(*CreateSystemRequest)(nil),     // 19: privacyops.consent.v1.CreateSystemRequest
+	(*GetSystemRequest)(nil),        // 20: privacyops.consent.v1.GetSystemRequest
+	(*ListSystemsRequest)(nil),      // 21: privacyops.consent.v1.ListSystemsRequest
+	(*ListSystemsResponse)(nil),     // 22: privacyops.consent.v1.ListSystemsResponse
+	(*UpdateSystemRequest)(nil),     // 23: privacyops.consent.v1.UpdateSystemRequest
+	(*GetSnapshotRequest)(nil),      // 24: privacyops.consent.v1.GetSnapshotRequest
+	(*Snapshot)(nil),                // 25: privacyops.consent.v1.Snapshot
+	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
+	(v1.Subject_Type)(0),            // 27: privacyops.type.v1.Subject.Type
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(v1.LegalBasis)(0),              // 29: privacyops.type.v1.LegalBasis
+	(*fieldmaskpb.FieldMask)(nil),   // 30: google.protobuf.FieldMask
 }
 var file_privacyops_consent_v1_register_proto_depIdxs = []int32{
-	2,  // 0: privacyops.consent.v1.Controller.dpo:type_name -> privacyops.consent.v1.ContactPerson
-	22, // 1: privacyops.consent.v1.Controller.grace_period:type_name -> google.protobuf.Duration
-	23, // 2: privacyops.consent.v1.Controller.primary_identifier_type:type_name -> privacyops.type.v1.Subject.Type
-	24, // 3: privacyops.consent.v1.Controller.create_time:type_name -> google.protobuf.Timestamp
-	24, // 4: privacyops.consent.v1.Controller.update_time:type_name -> google.protobuf.Timestamp
-	25, // 5: privacyops.consent.v1.Activity.legal_basis:type_name -> privacyops.type.v1.LegalBasis
-	4,  // 6: privacyops.consent.v1.Activity.retention:type_name -> privacyops.consent.v1.Retention
-	0,  // 7: privacyops.consent.v1.Activity.state:type_name -> privacyops.consent.v1.Activity.State
-	24, // 8: privacyops.consent.v1.Activity.create_time:type_name -> google.protobuf.Timestamp
-	24, // 9: privacyops.consent.v1.Activity.update_time:type_name -> google.protobuf.Timestamp
-	24, // 10: privacyops.consent.v1.System.create_time:type_name -> google.protobuf.Timestamp
-	24, // 11: privacyops.consent.v1.System.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 12: privacyops.consent.v1.CreateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
-	1,  // 13: privacyops.consent.v1.UpdateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
-	26, // 14: privacyops.consent.v1.UpdateControllerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 15: privacyops.consent.v1.CreateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
-	3,  // 16: privacyops.consent.v1.ListActivitiesResponse.activities:type_name -> privacyops.consent.v1.Activity
-	3,  // 17: privacyops.consent.v1.UpdateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
-	26, // 18: privacyops.consent.v1.UpdateActivityRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 19: privacyops.consent.v1.CreateSystemRequest.system:type_name -> privacyops.consent.v1.System
-	5,  // 20: privacyops.consent.v1.ListSystemsResponse.systems:type_name -> privacyops.consent.v1.System
-	5,  // 21: privacyops.consent.v1.UpdateSystemRequest.system:type_name -> privacyops.consent.v1.System
-	26, // 22: privacyops.consent.v1.UpdateSystemRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 23: privacyops.consent.v1.Snapshot.controller:type_name -> privacyops.consent.v1.Controller
-	3,  // 24: privacyops.consent.v1.Snapshot.activities:type_name -> privacyops.consent.v1.Activity
-	5,  // 25: privacyops.consent.v1.Snapshot.systems:type_name -> privacyops.consent.v1.System
-	6,  // 26: privacyops.consent.v1.Register.CreateController:input_type -> privacyops.consent.v1.CreateControllerRequest
-	7,  // 27: privacyops.consent.v1.Register.GetController:input_type -> privacyops.consent.v1.GetControllerRequest
-	8,  // 28: privacyops.consent.v1.Register.UpdateController:input_type -> privacyops.consent.v1.UpdateControllerRequest
-	9,  // 29: privacyops.consent.v1.Register.CreateActivity:input_type -> privacyops.consent.v1.CreateActivityRequest
-	10, // 30: privacyops.consent.v1.Register.GetActivity:input_type -> privacyops.consent.v1.GetActivityRequest
-	11, // 31: privacyops.consent.v1.Register.ListActivities:input_type -> privacyops.consent.v1.ListActivitiesRequest
-	13, // 32: privacyops.consent.v1.Register.UpdateActivity:input_type -> privacyops.consent.v1.UpdateActivityRequest
-	14, // 33: privacyops.consent.v1.Register.ArchiveActivity:input_type -> privacyops.consent.v1.ArchiveActivityRequest
-	15, // 34: privacyops.consent.v1.Register.CreateSystem:input_type -> privacyops.consent.v1.CreateSystemRequest
-	16, // 35: privacyops.consent.v1.Register.GetSystem:input_type -> privacyops.consent.v1.GetSystemRequest
-	17, // 36: privacyops.consent.v1.Register.ListSystems:input_type -> privacyops.consent.v1.ListSystemsRequest
-	19, // 37: privacyops.consent.v1.Register.UpdateSystem:input_type -> privacyops.consent.v1.UpdateSystemRequest
-	20, // 38: privacyops.consent.v1.RegisterReader.GetSnapshot:input_type -> privacyops.consent.v1.GetSnapshotRequest
-	1,  // 39: privacyops.consent.v1.Register.CreateController:output_type -> privacyops.consent.v1.Controller
-	1,  // 40: privacyops.consent.v1.Register.GetController:output_type -> privacyops.consent.v1.Controller
-	1,  // 41: privacyops.consent.v1.Register.UpdateController:output_type -> privacyops.consent.v1.Controller
-	3,  // 42: privacyops.consent.v1.Register.CreateActivity:output_type -> privacyops.consent.v1.Activity
-	3,  // 43: privacyops.consent.v1.Register.GetActivity:output_type -> privacyops.consent.v1.Activity
-	12, // 44: privacyops.consent.v1.Register.ListActivities:output_type -> privacyops.consent.v1.ListActivitiesResponse
-	3,  // 45: privacyops.consent.v1.Register.UpdateActivity:output_type -> privacyops.consent.v1.Activity
-	3,  // 46: privacyops.consent.v1.Register.ArchiveActivity:output_type -> privacyops.consent.v1.Activity
-	5,  // 47: privacyops.consent.v1.Register.CreateSystem:output_type -> privacyops.consent.v1.System
-	5,  // 48: privacyops.consent.v1.Register.GetSystem:output_type -> privacyops.consent.v1.System
-	18, // 49: privacyops.consent.v1.Register.ListSystems:output_type -> privacyops.consent.v1.ListSystemsResponse
-	5,  // 50: privacyops.consent.v1.Register.UpdateSystem:output_type -> privacyops.consent.v1.System
-	21, // 51: privacyops.consent.v1.RegisterReader.GetSnapshot:output_type -> privacyops.consent.v1.Snapshot
-	39, // [39:52] is the sub-list for method output_type
-	26, // [26:39] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	5,  // 0: privacyops.consent.v1.Controller.dpo:type_name -> privacyops.consent.v1.ContactPerson
+	26, // 1: privacyops.consent.v1.Controller.grace_period:type_name -> google.protobuf.Duration
+	27, // 2: privacyops.consent.v1.Controller.primary_identifier_type:type_name -> privacyops.type.v1.Subject.Type
+	28, // 3: privacyops.consent.v1.Controller.create_time:type_name -> google.protobuf.Timestamp
+	28, // 4: privacyops.consent.v1.Controller.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: privacyops.consent.v1.Controller.kind:type_name -> privacyops.consent.v1.Controller.Kind
+	1,  // 6: privacyops.consent.v1.Controller.age_policy:type_name -> privacyops.consent.v1.Controller.AgePolicy
+	29, // 7: privacyops.consent.v1.Activity.legal_basis:type_name -> privacyops.type.v1.LegalBasis
+	8,  // 8: privacyops.consent.v1.Activity.retention:type_name -> privacyops.consent.v1.Retention
+	2,  // 9: privacyops.consent.v1.Activity.state:type_name -> privacyops.consent.v1.Activity.State
+	28, // 10: privacyops.consent.v1.Activity.create_time:type_name -> google.protobuf.Timestamp
+	28, // 11: privacyops.consent.v1.Activity.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 12: privacyops.consent.v1.Activity.transfers:type_name -> privacyops.consent.v1.Transfer
+	3,  // 13: privacyops.consent.v1.Transfer.ground:type_name -> privacyops.consent.v1.Transfer.Ground
+	28, // 14: privacyops.consent.v1.System.create_time:type_name -> google.protobuf.Timestamp
+	28, // 15: privacyops.consent.v1.System.update_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: privacyops.consent.v1.CreateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
+	4,  // 17: privacyops.consent.v1.UpdateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
+	30, // 18: privacyops.consent.v1.UpdateControllerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	6,  // 19: privacyops.consent.v1.CreateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
+	6,  // 20: privacyops.consent.v1.ListActivitiesResponse.activities:type_name -> privacyops.consent.v1.Activity
+	6,  // 21: privacyops.consent.v1.UpdateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
+	30, // 22: privacyops.consent.v1.UpdateActivityRequest.update_mask:type_name -> google.protobuf.FieldMask
+	9,  // 23: privacyops.consent.v1.CreateSystemRequest.system:type_name -> privacyops.consent.v1.System
+	9,  // 24: privacyops.consent.v1.ListSystemsResponse.systems:type_name -> privacyops.consent.v1.System
+	9,  // 25: privacyops.consent.v1.UpdateSystemRequest.system:type_name -> privacyops.consent.v1.System
+	30, // 26: privacyops.consent.v1.UpdateSystemRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 27: privacyops.consent.v1.Snapshot.controller:type_name -> privacyops.consent.v1.Controller
+	6,  // 28: privacyops.consent.v1.Snapshot.activities:type_name -> privacyops.consent.v1.Activity
+	9,  // 29: privacyops.consent.v1.Snapshot.systems:type_name -> privacyops.consent.v1.System
+	10, // 30: privacyops.consent.v1.Register.CreateController:input_type -> privacyops.consent.v1.CreateControllerRequest
+	11, // 31: privacyops.consent.v1.Register.GetController:input_type -> privacyops.consent.v1.GetControllerRequest
+	12, // 32: privacyops.consent.v1.Register.UpdateController:input_type -> privacyops.consent.v1.UpdateControllerRequest
+	13, // 33: privacyops.consent.v1.Register.CreateActivity:input_type -> privacyops.consent.v1.CreateActivityRequest
+	14, // 34: privacyops.consent.v1.Register.GetActivity:input_type -> privacyops.consent.v1.GetActivityRequest
+	15, // 35: privacyops.consent.v1.Register.ListActivities:input_type -> privacyops.consent.v1.ListActivitiesRequest
+	17, // 36: privacyops.consent.v1.Register.UpdateActivity:input_type -> privacyops.consent.v1.UpdateActivityRequest
+	18, // 37: privacyops.consent.v1.Register.ArchiveActivity:input_type -> privacyops.consent.v1.ArchiveActivityRequest
+	19, // 38: privacyops.consent.v1.Register.CreateSystem:input_type -> privacyops.consent.v1.CreateSystemRequest
+	20, // 39: privacyops.consent.v1.Register.GetSystem:input_type -> privacyops.consent.v1.GetSystemRequest
+	21, // 40: privacyops.consent.v1.Register.ListSystems:input_type -> privacyops.consent.v1.ListSystemsRequest
+	23, // 41: privacyops.consent.v1.Register.UpdateSystem:input_type -> privacyops.consent.v1.UpdateSystemRequest
+	24, // 42: privacyops.consent.v1.RegisterReader.GetSnapshot:input_type -> privacyops.consent.v1.GetSnapshotRequest
+	4,  // 43: privacyops.consent.v1.Register.CreateController:output_type -> privacyops.consent.v1.Controller
+	4,  // 44: privacyops.consent.v1.Register.GetController:output_type -> privacyops.consent.v1.Controller
+	4,  // 45: privacyops.consent.v1.Register.UpdateController:output_type -> privacyops.consent.v1.Controller
+	6,  // 46: privacyops.consent.v1.Register.CreateActivity:output_type -> privacyops.consent.v1.Activity
+	6,  // 47: privacyops.consent.v1.Register.GetActivity:output_type -> privacyops.consent.v1.Activity
+	16, // 48: privacyops.consent.v1.Register.ListActivities:output_type -> privacyops.consent.v1.ListActivitiesResponse
+	6,  // 49: privacyops.consent.v1.Register.UpdateActivity:output_type -> privacyops.consent.v1.Activity
+	6,  // 50: privacyops.consent.v1.Register.ArchiveActivity:output_type -> privacyops.consent.v1.Activity
+	9,  // 51: privacyops.consent.v1.Register.CreateSystem:output_type -> privacyops.consent.v1.System
+	9,  // 52: privacyops.consent.v1.Register.GetSystem:output_type -> privacyops.consent.v1.System
+	22, // 53: privacyops.consent.v1.Register.ListSystems:output_type -> privacyops.consent.v1.ListSystemsResponse
+	9,  // 54: privacyops.consent.v1.Register.UpdateSystem:output_type -> privacyops.consent.v1.System
+	25, // 55: privacyops.consent.v1.RegisterReader.GetSnapshot:output_type -> privacyops.consent.v1.Snapshot
+	43, // [43:56] is the sub-list for method output_type
+	30, // [30:43] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_consent_v1_register_proto_init() }
@@ -1906,8 +2218,8 @@ func file_privacyops_consent_v1_register_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_consent_v1_register_proto_rawDesc), len(file_privacyops_consent_v1_register_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   21,
+			NumEnums:      4,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -28,6 +28,12 @@ func Run(t *testing.T, open func(t *testing.T) audit.Store) {
 		"search bounds times":               searchBoundsTimes,
 		"the window shows rows as they are": windowShowsRows,
 		"backlog":                           backlog,
+		"decisions are events":              decisionsAreEvents,
+		"decisions by id":                   decisionsByID,
+		"batches count once":                batchesCountOnce,
+		"batches are adopted":               batchesAreAdopted,
+		"search is a list":                  searchIsAList,
+		"search goes on":                    searchGoesOn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

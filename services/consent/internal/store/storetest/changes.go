@@ -78,6 +78,22 @@ func changesAreForgotten(t *testing.T, b bench) {
 	}
 }
 
+// The clock of one replica is behind the other's: its change is older than the one before it, and is kept all the same.
+func changesAreForgottenWithoutHoles(t *testing.T, b bench) {
+	b.controller(t, "a")
+	for _, minutes := range []int{0, 10, 5, 11} {
+		b.change(t, consent.Change{Controller: "a", Kind: consent.OfController, Time: Base.Add(time.Duration(minutes) * time.Minute)})
+	}
+	all := b.changes(t, "a", 0, 10)
+	b.write(t, func(ctx context.Context, tx sqldb.Tx) error {
+		_, err := b.ForgetChanges(ctx, tx, Base.Add(7*time.Minute))
+		return err
+	})
+	if d := cmp.Diff(all[1:], b.changes(t, "a", 0, 10)); d != "" {
+		t.Error(d)
+	}
+}
+
 func people(t *testing.T, b bench) {
 	b.controller(t, "a")
 	b.give(t, photos("c1", "u1", "e1"))

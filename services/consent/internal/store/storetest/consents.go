@@ -21,6 +21,7 @@ func consents(t *testing.T, b bench) {
 	b.controller(t, "a")
 	c := photos("c1", "z", "m", "a")
 	c.Reference, c.Evidence, c.ExpireTime, c.Sufficient = "ref", "sha256:1", Base.Add(time.Hour), false
+	c.Text = consent.ShownText{Version: "2026-01", Language: "da", SHA256: "0a0a"}
 	c = b.give(t, c)
 	got := see(t, b, func(ctx context.Context, q sqldb.Querier) (consent.Consent, error) {
 		return b.Consent(ctx, q, "a", "c1")

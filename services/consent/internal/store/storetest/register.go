@@ -160,6 +160,21 @@ func activities(t *testing.T, b bench) {
 	}
 }
 
+// readVersions reads the two versions of an activity, of which the second is given, and those that there are not.
+func (b bench) readVersions(t *testing.T, second consent.Activity) {
+	t.Helper()
+	read := func(controller consent.ControllerID, version int64) func(ctx context.Context, q sqldb.Querier) (consent.Activity, error) {
+		return func(ctx context.Context, q sqldb.Querier) (consent.Activity, error) {
+			return b.ActivityVersion(ctx, q, controller, second.ID, version)
+		}
+	}
+	if d := cmp.Diff([]consent.Activity{activity("a", "learning"), second}, []consent.Activity{see(t, b, read("a", 1)), see(t, b, read("a", 2))}); d != "" {
+		t.Errorf("versions by number: %s", d)
+	}
+	missing(t, b, read("a", 3))
+	missing(t, b, read("b", 1))
+}
+
 func activityVersionsFollow(t *testing.T, b bench) {
 	b.controller(t, "a")
 	a := activity("a", "learning")
@@ -169,6 +184,7 @@ func activityVersionsFollow(t *testing.T, b bench) {
 	if d := cmp.Diff(a, b.newest(t, "a", "learning")); d != "" {
 		t.Errorf("the newest version: %s", d)
 	}
+	b.readVersions(t, a)
 	for _, version := range []int64{2, 4} {
 		a.Version = version
 		b.refuse(t, fault.NotFound, func(ctx context.Context, tx sqldb.Tx) error { return b.AddActivityVersion(ctx, tx, a) })

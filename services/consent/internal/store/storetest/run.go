@@ -41,8 +41,18 @@ func Run(t *testing.T, open Open) {
 		"erased subjects":                  erasedSubjects,
 		"controllers never meet":           controllersNeverMeet,
 		"people":                           people,
+		"objections":                       objections,
+		"objections in pages":              objectionsInPages,
+		"words are forgotten":              wordsAreForgotten,
+		"restrictions":                     restrictions,
+		"restrictions in pages":            restrictionsInPages,
+		"demands are known of people":      demandsAreKnown,
+		"links":                            links,
+		"namings":                          namings,
+		"rights of other controllers":      rightsNeverMeet,
 		"changes in order":                 changesInOrder,
 		"changes are forgotten":            changesAreForgotten,
+		"and leave no holes":               changesAreForgottenWithoutHoles,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

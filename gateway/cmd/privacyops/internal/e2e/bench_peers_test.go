@@ -1,0 +1,243 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/privacyops/privacyops/libs/server"
+)
+
+// peerVariable makes the test program one of the peers that are measured: `echo|json ADDRESS TLSDIR`.
+const peerVariable = "PRIVACYOPS_BENCH_PEER"
+
+// servePeer serves until it is ended, where this process was started to.
+func servePeer() (served bool) {
+	words := strings.Fields(os.Getenv(peerVariable))
+	if len(words) != 3 {
+		return false
+	}
+	lis, err := new(net.ListenConfig).Listen(context.Background(), "tcp", words[1])
+	if err != nil {
+		panic(err)
+	}
+	if words[0] == "json" {
+		panic((&http.Server{Handler: http.HandlerFunc(bareJSON), ReadHeaderTimeout: time.Second}).Serve(lis))
+	}
+	config, err := server.In(words[2], "export").ServerTLS()
+	if err != nil {
+		panic(err)
+	}
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(config)))
+	s.RegisterService(&grpc.ServiceDesc{ServiceName: "bench.Echo", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{{MethodName: "Echo",
+		Handler: func(_ any, _ context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			in := &wrapperspb.BytesValue{}
+			return in, dec(in)
+		}}}}, nil)
+	panic(s.Serve(lis))
+}
+
+// bareJSON reads a question and writes an answer, and does nothing else.
+func bareJSON(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Subject  struct{ Type, Value string }
+		Activity string
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, "no JSON", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"decision": "ALLOW", "reason": "CONSENT_HOLDS", "activity": in.Activity, "activityVersion": "1"})
+}
+
+// peer starts the test program as a peer.
+func (b *checkBench) peer(kind string) (pid int, address string) {
+	b.t.Helper()
+	address = freeAddress(b.t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s", peerVariable, kind, address, b.path("tls")))
+	must(b.t, cmd.Start())
+	b.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	awaitPort(b.t, address)
+	return cmd.Process.Pid, address
+}
+
+func awaitPort(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody answers at %s", address)
+		}
+	}
+}
+
+func (b *checkBench) echo() (pid int, call func(context.Context, int, int) error) {
+	pid, address := b.peer("echo")
+	var conns []*grpc.ClientConn
+	for range 4 {
+		conns = append(conns, b.dial("export", address))
+	}
+	in := wrapperspb.Bytes(bytes.Repeat([]byte("x"), 100))
+	return pid, func(ctx context.Context, caller, _ int) error {
+		return conns[caller%len(conns)].Invoke(ctx, "/bench.Echo/Echo", in, &wrapperspb.BytesValue{})
+	}
+}
+
+func (b *checkBench) jsonHandler() (pid int, call func(context.Context, int, int) error) {
+	pid, address := b.peer("json")
+	post := poster()
+	return pid, func(ctx context.Context, caller, n int) error {
+		body, err := protojson.Marshal(b.question(caller, n))
+		if err != nil {
+			return err
+		}
+		_, err = post(ctx, "http://"+address+"/check", "", body)
+		return err
+	}
+}
+
+func (b *checkBench) rest(token string) func(context.Context, int, int) error {
+	post, url := poster(), b.URL+"/v1/controllers/"+checkSchool+"/legalBasis:check"
+	return func(ctx context.Context, caller, n int) error {
+		q := b.question(caller, n)
+		q.Parent = ""
+		body, err := protojson.Marshal(q)
+		if err != nil {
+			return err
+		}
+		answer, err := post(ctx, url, token, body)
+		if err == nil && !bytes.Contains(answer, []byte(`CONSENT_HOLDS`)) {
+			err = fmt.Errorf("answered %s", answer)
+		}
+		return err
+	}
+}
+
+// poster posts over connections that stay open.
+func poster() func(ctx context.Context, url, token string, body []byte) ([]byte, error) {
+	hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: checkCallers}}
+	return func(ctx context.Context, url, token string, body []byte) ([]byte, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := hc.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
+			err = fmt.Errorf("%s: %s", resp.Status, answer)
+		}
+		return answer, err
+	}
+}
+
+// openFGA runs OpenFGA's own program, named by PRIVACYOPS_BENCH_OPENFGA, in memory with its check cache, with an equivalent model:
+// who may, by a tuple for each person. Its memory engine goes through all tuples where its cache does not help, so it gets a thousand
+// people instead of a million: that is in its favour.
+func (b *checkBench) openFGA() []*contender {
+	program := os.Getenv("PRIVACYOPS_BENCH_OPENFGA")
+	if program == "" {
+		b.t.Log("OpenFGA is left out: PRIVACYOPS_BENCH_OPENFGA names no program")
+		return nil
+	}
+	const people = 1000
+	rpc, rest := freeAddress(b.t), freeAddress(b.t)
+	cmd := exec.Command(program, "run", "--datastore-engine=memory", "--grpc-addr="+rpc, "--http-addr="+rest, "--playground-enabled=false",
+		"--log-level=none", "--metrics-enabled=false", "--check-query-cache-enabled", "--check-query-cache-ttl=1h", "--check-cache-limit=100000", "--profiler-enabled=false")
+	must(b.t, cmd.Start())
+	b.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	awaitPort(b.t, rest)
+	post := poster()
+	ask := func(path string, in any) map[string]any {
+		body, err := json.Marshal(in)
+		must(b.t, err)
+		answer, err := post(b.t.Context(), "http://"+rest+path, "", body)
+		must(b.t, err)
+		var out map[string]any
+		must(b.t, json.Unmarshal(answer, &out))
+		return out
+	}
+	store := fmt.Sprint(ask("/stores", map[string]any{"name": "bench"})["id"])
+	ask("/stores/"+store+"/authorization-models", map[string]any{"schema_version": "1.1", "type_definitions": []any{
+		map[string]any{"type": "activity"},
+		map[string]any{"type": "person", "relations": map[string]any{"consented": map[string]any{"this": map[string]any{}}},
+			"metadata": map[string]any{"relations": map[string]any{"consented": map[string]any{"directly_related_user_types": []any{map[string]any{"type": "activity"}}}}}},
+	}})
+	for from := 0; from < people; from += 100 {
+		var tuples []any
+		for n := from; n < from+100; n++ {
+			tuples = append(tuples, map[string]any{"user": "activity:photos", "relation": "consented", "object": "person:" + benchPerson(n)})
+		}
+		ask("/stores/"+store+"/write", map[string]any{"writes": map[string]any{"tuple_keys": tuples}})
+	}
+	conn, err := grpc.NewClient(rpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})))
+	must(b.t, err)
+	b.t.Cleanup(func() { _ = conn.Close() })
+	object := func(caller, n int) string { return "person:" + benchPerson((caller*7919+n*104729)%people) }
+	pids := []int{cmd.Process.Pid}
+	return []*contender{
+		{name: "OpenFGA Check, gRPC (plaintext), memory and cache", pids: pids, call: func(ctx context.Context, caller, n int) error {
+			var key []byte
+			for field, text := range []string{"activity:photos", "consented", object(caller, n)} {
+				key = protowire.AppendString(protowire.AppendTag(key, protowire.Number(field+1), protowire.BytesType), text)
+			}
+			in := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), store)
+			in = protowire.AppendBytes(protowire.AppendTag(in, 2, protowire.BytesType), key)
+			var out []byte
+			if err := conn.Invoke(ctx, "/openfga.v1.OpenFGAService/Check", &in, &out); err != nil {
+				return err
+			}
+			if len(out) < 2 || out[0] != 8 || out[1] != 1 { // allowed = 1: true
+				return fmt.Errorf("answered %x", out)
+			}
+			return nil
+		}},
+		{name: "OpenFGA Check, REST, memory and cache", pids: pids, call: func(ctx context.Context, caller, n int) error {
+			answer, err := post(ctx, "http://"+rest+"/stores/"+store+"/check", "",
+				fmt.Appendf(nil, `{"tuple_key":{"user":"activity:photos","relation":"consented","object":"%s"}}`, object(caller, n)))
+			if err == nil && !bytes.Contains(answer, []byte("true")) {
+				err = fmt.Errorf("answered %s", answer)
+			}
+			return err
+		}},
+	}
+}
+
+// rawCodec sends bytes as they are.
+type rawCodec struct{}
+
+func (rawCodec) Name() string                  { return "proto" }
+func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil } //nolint:forcetypeassert // all calls give one
+func (rawCodec) Unmarshal(data []byte, v any) error {
+	*v.(*[]byte) = bytes.Clone(data) //nolint:forcetypeassert // all calls give one
+	return nil
+}
