@@ -9,6 +9,7 @@ import (
 
 	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/redis/redistest"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	"github.com/privacyops/privacyops/services/consent"
 )
@@ -51,4 +52,4 @@ func TestTheStream(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(redistest.Main(pgtest.Around(m))) }

@@ -69,6 +69,9 @@ type Config struct {
 	SigningKeys []int
 	// Issuer is the installation's name in signed decisions and receipts; empty: DefaultIssuer.
 	Issuer string
+
+	// around is put around what knows the newest revisions. For tests that lose messages.
+	around func(redis.Revisions) redis.Revisions
 }
 
 func (c Config) check() error {
@@ -129,6 +132,9 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 		s.events = redis.NewPublisher(redis.NewSharedEvents(s.cfg.Redis, Name))
 	} else {
 		s.revisions = redis.NewLocalRevisions(s.newestRevision, s.cfg.Clock)
+	}
+	if s.cfg.around != nil {
+		s.revisions = s.cfg.around(s.revisions)
 	}
 	s.memory, err = memory.New(memory.Config{DB: s.db, Store: store.Store{}, Revisions: s.revisions, Clock: s.cfg.Clock, Size: s.cfg.MemorySize})
 	return err

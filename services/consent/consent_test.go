@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +33,7 @@ type auditd struct {
 	auditv1.UnimplementedAuditIngestServer
 	mu     sync.Mutex
 	events []*auditv1.ReportedEvent
+	known  map[string]bool
 }
 
 func (a *auditd) AppendAuditEvents(_ context.Context, req *auditv1.AppendAuditEventsRequest) (*auditv1.AppendAuditEventsResponse, error) {
@@ -41,8 +41,8 @@ func (a *auditd) AppendAuditEvents(_ context.Context, req *auditv1.AppendAuditEv
 	defer a.mu.Unlock()
 	for _, e := range req.GetEvents() {
 		// An event that was handed over may come again, and counts once.
-		if !slices.ContainsFunc(a.events, func(known *auditv1.ReportedEvent) bool { return known.GetId() == e.GetId() }) {
-			a.events = append(a.events, e)
+		if !a.known[e.GetId()] {
+			a.known[e.GetId()], a.events = true, append(a.events, e)
 		}
 	}
 	return &auditv1.AppendAuditEventsResponse{}, nil
@@ -87,7 +87,7 @@ func check(t testing.TB, err error) {
 func install(t testing.TB, change ...func(*consent.Config)) *installation {
 	t.Helper()
 	dir := t.TempDir()
-	in := &installation{t: t, audit: &auditd{}, certs: map[string]*grpc.ClientConn{}}
+	in := &installation{t: t, audit: &auditd{known: map[string]bool{}}, certs: map[string]*grpc.ClientConn{}}
 	keys, err := keyring.New(make([]byte, keyring.KeySize))
 	check(t, err)
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Service: consent.Name, Log: io.Discard})

@@ -36,7 +36,7 @@ var (
 )
 
 // Main runs the tests of a package and stops the server that they started, if any.
-func Main(m *testing.M) int {
+func Main(m interface{ Run() int }) int {
 	defer func() {
 		if process != nil {
 			process.stop()

@@ -153,7 +153,8 @@ func TestThePastFollowsTheModel(t *testing.T) {
 func TestTheModelWouldNotice(t *testing.T) {
 	t.Parallel()
 	db := enginetest.Open(t, enginetest.URL(t, sqldb.SQLite), Migrations())
-	batch := makeBatch(rand.New(rand.NewPCG(seed(t), 0)), 0)
+	// Always the same histories: a single batch of others may happen to hold none in which a rare loss shows.
+	batch := makeBatch(rand.New(rand.NewPCG(2, 0)), 0)
 	if err := through(t.Context(), db, batch); err != nil {
 		t.Fatal(err)
 	}
