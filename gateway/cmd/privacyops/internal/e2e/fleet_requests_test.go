@@ -49,19 +49,19 @@ func (c *counter) Load() int {
 func (f *fleet) manyRequests(people []sample.Person) *requests {
 	load := &requests{finished: make(chan struct{})}
 	platform, dpo := f.client("platform"), f.client("dpo")
-	todo := make(chan func(), len(people))
+	requests := make(chan func(), len(people))
 	for i, p := range people {
 		if i%2 == 0 {
-			todo <- func() { load.erase(platform, dpo, p) }
+			requests <- func() { load.erase(platform, dpo, p) }
 		} else {
-			todo <- func() { load.export(dpo, p) }
+			requests <- func() { load.export(dpo, p) }
 		}
 	}
-	close(todo)
+	close(requests)
 	var wg sync.WaitGroup
 	for range fleetCallers {
 		wg.Go(func() {
-			for do := range todo {
+			for do := range requests {
 				do()
 			}
 		})

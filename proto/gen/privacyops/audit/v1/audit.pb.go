@@ -178,7 +178,8 @@ type AuditEvent struct {
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// The reporting service.
 	Service string `protobuf:"bytes,14,opt,name=service,proto3" json:"service,omitempty"`
-	// Gap-free number among the controller's events, from 1.
+	// Gap-free number among the controller's entries in the log, from 1. Decisions that were given together share one entry, and so its
+	// number and its index.
 	ControllerSequence int64 `protobuf:"varint,15,opt,name=controller_sequence,json=controllerSequence,proto3" json:"controller_sequence,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache

@@ -1315,7 +1315,8 @@ type GiveConsentRequest struct {
 	Activity string `protobuf:"bytes,4,opt,name=activity,proto3" json:"activity,omitempty"`
 	// Who gives it.
 	GivenBy *GivenBy `protobuf:"bytes,5,opt,name=given_by,json=givenBy,proto3" json:"given_by,omitempty"`
-	// Date of birth, ISO 8601 (`2014-05-01`), where the person gives it themselves. Used to decide, not kept.
+	// Date of birth, ISO 8601 (`2014-05-01`), where the person gives it themselves, or where a guardian's consent ends when the child is
+	// of age (age policy RENEW). Used to decide, not kept.
 	SubjectBirthDate string `protobuf:"bytes,6,opt,name=subject_birth_date,json=subjectBirthDate,proto3" json:"subject_birth_date,omitempty"`
 	// When it ends by itself; nothing: it does not.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
