@@ -29,6 +29,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Publication is how far an event has come on its way into the log.
+type AuditEvent_Publication int32
+
+const (
+	// Never sent.
+	AuditEvent_PUBLICATION_UNSPECIFIED AuditEvent_Publication = 0
+	// It is durable, and not yet under a signed checkpoint.
+	AuditEvent_ACCEPTED AuditEvent_Publication = 1
+	// A signed checkpoint covers it.
+	AuditEvent_PUBLISHED AuditEvent_Publication = 2
+	// A checkpoint that enough witnesses have cosigned covers it.
+	AuditEvent_WITNESSED AuditEvent_Publication = 3
+)
+
+// Enum value maps for AuditEvent_Publication.
+var (
+	AuditEvent_Publication_name = map[int32]string{
+		0: "PUBLICATION_UNSPECIFIED",
+		1: "ACCEPTED",
+		2: "PUBLISHED",
+		3: "WITNESSED",
+	}
+	AuditEvent_Publication_value = map[string]int32{
+		"PUBLICATION_UNSPECIFIED": 0,
+		"ACCEPTED":                1,
+		"PUBLISHED":               2,
+		"WITNESSED":               3,
+	}
+)
+
+func (x AuditEvent_Publication) Enum() *AuditEvent_Publication {
+	p := new(AuditEvent_Publication)
+	*p = x
+	return p
+}
+
+func (x AuditEvent_Publication) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AuditEvent_Publication) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_audit_v1_audit_proto_enumTypes[0].Descriptor()
+}
+
+func (AuditEvent_Publication) Type() protoreflect.EnumType {
+	return &file_privacyops_audit_v1_audit_proto_enumTypes[0]
+}
+
+func (x AuditEvent_Publication) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AuditEvent_Publication.Descriptor instead.
+func (AuditEvent_Publication) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{0, 0}
+}
+
 // Outcome is how it ended.
 type AuditEvent_Outcome int32
 
@@ -74,11 +131,11 @@ func (x AuditEvent_Outcome) String() string {
 }
 
 func (AuditEvent_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_audit_v1_audit_proto_enumTypes[0].Descriptor()
+	return file_privacyops_audit_v1_audit_proto_enumTypes[1].Descriptor()
 }
 
 func (AuditEvent_Outcome) Type() protoreflect.EnumType {
-	return &file_privacyops_audit_v1_audit_proto_enumTypes[0]
+	return &file_privacyops_audit_v1_audit_proto_enumTypes[1]
 }
 
 func (x AuditEvent_Outcome) Number() protoreflect.EnumNumber {
@@ -87,7 +144,7 @@ func (x AuditEvent_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuditEvent_Outcome.Descriptor instead.
 func (AuditEvent_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{0, 0}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{0, 1}
 }
 
 // Kind is what an actor is.
@@ -131,11 +188,11 @@ func (x Actor_Kind) String() string {
 }
 
 func (Actor_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_privacyops_audit_v1_audit_proto_enumTypes[1].Descriptor()
+	return file_privacyops_audit_v1_audit_proto_enumTypes[2].Descriptor()
 }
 
 func (Actor_Kind) Type() protoreflect.EnumType {
-	return &file_privacyops_audit_v1_audit_proto_enumTypes[1]
+	return &file_privacyops_audit_v1_audit_proto_enumTypes[2]
 }
 
 func (x Actor_Kind) Number() protoreflect.EnumNumber {
@@ -181,8 +238,14 @@ type AuditEvent struct {
 	// Gap-free number among the controller's entries in the log, from 1. Decisions that were given together share one entry, and so its
 	// number and its index.
 	ControllerSequence int64 `protobuf:"varint,15,opt,name=controller_sequence,json=controllerSequence,proto3" json:"controller_sequence,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// SHA-256 of the resource before the change, lower-case hex; empty where there was none or nothing was changed.
+	BeforeDigest string `protobuf:"bytes,16,opt,name=before_digest,json=beforeDigest,proto3" json:"before_digest,omitempty"`
+	// SHA-256 of the resource after the change, lower-case hex.
+	AfterDigest string `protobuf:"bytes,17,opt,name=after_digest,json=afterDigest,proto3" json:"after_digest,omitempty"`
+	// How far it has come on its way into the log.
+	Publication   AuditEvent_Publication `protobuf:"varint,18,opt,name=publication,proto3,enum=privacyops.audit.v1.AuditEvent_Publication" json:"publication,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuditEvent) Reset() {
@@ -318,6 +381,27 @@ func (x *AuditEvent) GetControllerSequence() int64 {
 		return x.ControllerSequence
 	}
 	return 0
+}
+
+func (x *AuditEvent) GetBeforeDigest() string {
+	if x != nil {
+		return x.BeforeDigest
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetAfterDigest() string {
+	if x != nil {
+		return x.AfterDigest
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetPublication() AuditEvent_Publication {
+	if x != nil {
+		return x.Publication
+	}
+	return AuditEvent_PUBLICATION_UNSPECIFIED
 }
 
 // Actor is who acted.
@@ -864,7 +948,11 @@ type ReportedEvent struct {
 	// Decisions on legal basis that were given at about the same time: then the event stands for all of them. Its action is
 	// `legal_basis.check`, its actor the reporting service, and it names no people itself. Checked by the audit service, not by rules
 	// here, because there may be thousands a second.
-	Decisions     *DecisionBatch `protobuf:"bytes,14,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	Decisions *DecisionBatch `protobuf:"bytes,14,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	// SHA-256 of the resource before the change, lower-case hex; empty where there was none or nothing was changed.
+	BeforeDigest string `protobuf:"bytes,15,opt,name=before_digest,json=beforeDigest,proto3" json:"before_digest,omitempty"`
+	// SHA-256 of the resource after the change, lower-case hex.
+	AfterDigest   string `protobuf:"bytes,16,opt,name=after_digest,json=afterDigest,proto3" json:"after_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -995,6 +1083,20 @@ func (x *ReportedEvent) GetDecisions() *DecisionBatch {
 		return x.Decisions
 	}
 	return nil
+}
+
+func (x *ReportedEvent) GetBeforeDigest() string {
+	if x != nil {
+		return x.BeforeDigest
+	}
+	return ""
+}
+
+func (x *ReportedEvent) GetAfterDigest() string {
+	if x != nil {
+		return x.AfterDigest
+	}
+	return ""
 }
 
 // DecisionBatch is many decisions of one controller in one entry of the log. Each is still an event of its own for who searches:
@@ -1239,7 +1341,7 @@ var File_privacyops_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1fprivacyops/audit/v1/audit.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\xf4\x05\n" +
+	"\x1fprivacyops/audit/v1/audit.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\xe3\a\n" +
 	"\n" +
 	"AuditEvent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1258,10 +1360,18 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12\x18\n" +
 	"\aservice\x18\x0e \x01(\tR\aservice\x12/\n" +
-	"\x13controller_sequence\x18\x0f \x01(\x03R\x12controllerSequence\x1a9\n" +
+	"\x13controller_sequence\x18\x0f \x01(\x03R\x12controllerSequence\x12#\n" +
+	"\rbefore_digest\x18\x10 \x01(\tR\fbeforeDigest\x12!\n" +
+	"\fafter_digest\x18\x11 \x01(\tR\vafterDigest\x12M\n" +
+	"\vpublication\x18\x12 \x01(\x0e2+.privacyops.audit.v1.AuditEvent.PublicationR\vpublication\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +
+	"\vPublication\x12\x1b\n" +
+	"\x17PUBLICATION_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bACCEPTED\x10\x01\x12\r\n" +
+	"\tPUBLISHED\x10\x02\x12\r\n" +
+	"\tWITNESSED\x10\x03\"O\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x06\n" +
 	"\x02OK\x10\x01\x12\n" +
@@ -1311,7 +1421,7 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1e\n" +
 	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"c\n" +
 	"\x18AppendAuditEventsRequest\x12G\n" +
-	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xab\b\n" +
+	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xa7\t\n" +
 	"\rReportedEvent\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
 	"\n" +
@@ -1332,7 +1442,9 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\toccurTime\x12\x94\x01\n" +
 	"\x06detail\x18\r \x03(\v2..privacyops.audit.v1.ReportedEvent.DetailEntryBL\xbaHI\x9a\x01F\x102\"\x1fr\x1d2\x1b^[a-z][A-Za-z0-9_.-]{0,63}$*!r\x1f2\x1d^[A-Za-z0-9._:~/+=,-]{0,512}$R\x06detail\x12H\n" +
-	"\tdecisions\x18\x0e \x01(\v2\".privacyops.audit.v1.DecisionBatchB\x06\xbaH\x03\xd8\x01\x03R\tdecisions\x1a9\n" +
+	"\tdecisions\x18\x0e \x01(\v2\".privacyops.audit.v1.DecisionBatchB\x06\xbaH\x03\xd8\x01\x03R\tdecisions\x12=\n" +
+	"\rbefore_digest\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\fbeforeDigest\x12;\n" +
+	"\fafter_digest\x18\x10 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\vafterDigest\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x01\n" +
@@ -1378,70 +1490,72 @@ func file_privacyops_audit_v1_audit_proto_rawDescGZIP() []byte {
 	return file_privacyops_audit_v1_audit_proto_rawDescData
 }
 
-var file_privacyops_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_privacyops_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_privacyops_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_privacyops_audit_v1_audit_proto_goTypes = []any{
-	(AuditEvent_Outcome)(0),           // 0: privacyops.audit.v1.AuditEvent.Outcome
-	(Actor_Kind)(0),                   // 1: privacyops.audit.v1.Actor.Kind
-	(*AuditEvent)(nil),                // 2: privacyops.audit.v1.AuditEvent
-	(*Actor)(nil),                     // 3: privacyops.audit.v1.Actor
-	(*SearchAuditEventsRequest)(nil),  // 4: privacyops.audit.v1.SearchAuditEventsRequest
-	(*SearchAuditEventsResponse)(nil), // 5: privacyops.audit.v1.SearchAuditEventsResponse
-	(*GetAuditEventProofRequest)(nil), // 6: privacyops.audit.v1.GetAuditEventProofRequest
-	(*Proof)(nil),                     // 7: privacyops.audit.v1.Proof
-	(*GetCheckpointRequest)(nil),      // 8: privacyops.audit.v1.GetCheckpointRequest
-	(*GetTileRequest)(nil),            // 9: privacyops.audit.v1.GetTileRequest
-	(*AppendAuditEventsRequest)(nil),  // 10: privacyops.audit.v1.AppendAuditEventsRequest
-	(*ReportedEvent)(nil),             // 11: privacyops.audit.v1.ReportedEvent
-	(*DecisionBatch)(nil),             // 12: privacyops.audit.v1.DecisionBatch
-	(*BatchedDecision)(nil),           // 13: privacyops.audit.v1.BatchedDecision
-	(*AppendAuditEventsResponse)(nil), // 14: privacyops.audit.v1.AppendAuditEventsResponse
-	nil,                               // 15: privacyops.audit.v1.AuditEvent.DetailEntry
-	nil,                               // 16: privacyops.audit.v1.ReportedEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
-	(v1.Rule_EventKind)(0),            // 18: privacyops.auth.v1.Rule.EventKind
-	(v1.Rule_Role)(0),                 // 19: privacyops.auth.v1.Rule.Role
-	(*v11.Subject)(nil),               // 20: privacyops.type.v1.Subject
-	(*httpbody.HttpBody)(nil),         // 21: google.api.HttpBody
+	(AuditEvent_Publication)(0),       // 0: privacyops.audit.v1.AuditEvent.Publication
+	(AuditEvent_Outcome)(0),           // 1: privacyops.audit.v1.AuditEvent.Outcome
+	(Actor_Kind)(0),                   // 2: privacyops.audit.v1.Actor.Kind
+	(*AuditEvent)(nil),                // 3: privacyops.audit.v1.AuditEvent
+	(*Actor)(nil),                     // 4: privacyops.audit.v1.Actor
+	(*SearchAuditEventsRequest)(nil),  // 5: privacyops.audit.v1.SearchAuditEventsRequest
+	(*SearchAuditEventsResponse)(nil), // 6: privacyops.audit.v1.SearchAuditEventsResponse
+	(*GetAuditEventProofRequest)(nil), // 7: privacyops.audit.v1.GetAuditEventProofRequest
+	(*Proof)(nil),                     // 8: privacyops.audit.v1.Proof
+	(*GetCheckpointRequest)(nil),      // 9: privacyops.audit.v1.GetCheckpointRequest
+	(*GetTileRequest)(nil),            // 10: privacyops.audit.v1.GetTileRequest
+	(*AppendAuditEventsRequest)(nil),  // 11: privacyops.audit.v1.AppendAuditEventsRequest
+	(*ReportedEvent)(nil),             // 12: privacyops.audit.v1.ReportedEvent
+	(*DecisionBatch)(nil),             // 13: privacyops.audit.v1.DecisionBatch
+	(*BatchedDecision)(nil),           // 14: privacyops.audit.v1.BatchedDecision
+	(*AppendAuditEventsResponse)(nil), // 15: privacyops.audit.v1.AppendAuditEventsResponse
+	nil,                               // 16: privacyops.audit.v1.AuditEvent.DetailEntry
+	nil,                               // 17: privacyops.audit.v1.ReportedEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
+	(v1.Rule_EventKind)(0),            // 19: privacyops.auth.v1.Rule.EventKind
+	(v1.Rule_Role)(0),                 // 20: privacyops.auth.v1.Rule.Role
+	(*v11.Subject)(nil),               // 21: privacyops.type.v1.Subject
+	(*httpbody.HttpBody)(nil),         // 22: google.api.HttpBody
 }
 var file_privacyops_audit_v1_audit_proto_depIdxs = []int32{
-	17, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	3,  // 1: privacyops.audit.v1.AuditEvent.actor:type_name -> privacyops.audit.v1.Actor
-	18, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
-	0,  // 3: privacyops.audit.v1.AuditEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	15, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
-	17, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
-	1,  // 6: privacyops.audit.v1.Actor.kind:type_name -> privacyops.audit.v1.Actor.Kind
-	19, // 7: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
-	20, // 8: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
-	20, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	17, // 10: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	17, // 11: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 12: privacyops.audit.v1.SearchAuditEventsResponse.events:type_name -> privacyops.audit.v1.AuditEvent
-	11, // 13: privacyops.audit.v1.AppendAuditEventsRequest.events:type_name -> privacyops.audit.v1.ReportedEvent
-	3,  // 14: privacyops.audit.v1.ReportedEvent.actor:type_name -> privacyops.audit.v1.Actor
-	18, // 15: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
-	0,  // 16: privacyops.audit.v1.ReportedEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	17, // 17: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
-	16, // 18: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
-	12, // 19: privacyops.audit.v1.ReportedEvent.decisions:type_name -> privacyops.audit.v1.DecisionBatch
-	3,  // 20: privacyops.audit.v1.DecisionBatch.actors:type_name -> privacyops.audit.v1.Actor
-	13, // 21: privacyops.audit.v1.DecisionBatch.decisions:type_name -> privacyops.audit.v1.BatchedDecision
-	4,  // 22: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
-	6,  // 23: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
-	8,  // 24: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
-	9,  // 25: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
-	10, // 26: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
-	5,  // 27: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
-	7,  // 28: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
-	21, // 29: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
-	21, // 30: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
-	14, // 31: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	18, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	4,  // 1: privacyops.audit.v1.AuditEvent.actor:type_name -> privacyops.audit.v1.Actor
+	19, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	1,  // 3: privacyops.audit.v1.AuditEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
+	16, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
+	18, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: privacyops.audit.v1.AuditEvent.publication:type_name -> privacyops.audit.v1.AuditEvent.Publication
+	2,  // 7: privacyops.audit.v1.Actor.kind:type_name -> privacyops.audit.v1.Actor.Kind
+	20, // 8: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
+	21, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
+	21, // 10: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	18, // 11: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 12: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: privacyops.audit.v1.SearchAuditEventsResponse.events:type_name -> privacyops.audit.v1.AuditEvent
+	12, // 14: privacyops.audit.v1.AppendAuditEventsRequest.events:type_name -> privacyops.audit.v1.ReportedEvent
+	4,  // 15: privacyops.audit.v1.ReportedEvent.actor:type_name -> privacyops.audit.v1.Actor
+	19, // 16: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	1,  // 17: privacyops.audit.v1.ReportedEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
+	18, // 18: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
+	17, // 19: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
+	13, // 20: privacyops.audit.v1.ReportedEvent.decisions:type_name -> privacyops.audit.v1.DecisionBatch
+	4,  // 21: privacyops.audit.v1.DecisionBatch.actors:type_name -> privacyops.audit.v1.Actor
+	14, // 22: privacyops.audit.v1.DecisionBatch.decisions:type_name -> privacyops.audit.v1.BatchedDecision
+	5,  // 23: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
+	7,  // 24: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
+	9,  // 25: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
+	10, // 26: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
+	11, // 27: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
+	6,  // 28: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
+	8,  // 29: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
+	22, // 30: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
+	22, // 31: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
+	15, // 32: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_audit_v1_audit_proto_init() }
@@ -1454,7 +1568,7 @@ func file_privacyops_audit_v1_audit_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_audit_v1_audit_proto_rawDesc), len(file_privacyops_audit_v1_audit_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   2,

@@ -115,20 +115,26 @@ const (
 	Rule_ADMIN Rule_EventKind = 7
 	// The audit log itself was read.
 	Rule_AUDIT_READ Rule_EventKind = 8
+	// A person or client began to work with a token that was not seen before.
+	Rule_LOGIN Rule_EventKind = 9
+	// A key was used to make something readable, or destroyed.
+	Rule_KEY_USE Rule_EventKind = 10
 )
 
 // Enum value maps for Rule_EventKind.
 var (
 	Rule_EventKind_name = map[int32]string{
-		0: "EVENT_KIND_UNSPECIFIED",
-		1: "VIEW",
-		2: "CREATE",
-		3: "MODIFY",
-		4: "DELETE",
-		5: "EXPORT",
-		6: "DECISION",
-		7: "ADMIN",
-		8: "AUDIT_READ",
+		0:  "EVENT_KIND_UNSPECIFIED",
+		1:  "VIEW",
+		2:  "CREATE",
+		3:  "MODIFY",
+		4:  "DELETE",
+		5:  "EXPORT",
+		6:  "DECISION",
+		7:  "ADMIN",
+		8:  "AUDIT_READ",
+		9:  "LOGIN",
+		10: "KEY_USE",
 	}
 	Rule_EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
@@ -140,6 +146,8 @@ var (
 		"DECISION":               6,
 		"ADMIN":                  7,
 		"AUDIT_READ":             8,
+		"LOGIN":                  9,
+		"KEY_USE":                10,
 	}
 )
 
@@ -288,7 +296,7 @@ var File_privacyops_auth_v1_rule_proto protoreflect.FileDescriptor
 
 const file_privacyops_auth_v1_rule_proto_rawDesc = "" +
 	"\n" +
-	"\x1dprivacyops/auth/v1/rule.proto\x12\x12privacyops.auth.v1\x1a google/protobuf/descriptor.proto\"\xdb\x03\n" +
+	"\x1dprivacyops/auth/v1/rule.proto\x12\x12privacyops.auth.v1\x1a google/protobuf/descriptor.proto\"\xf3\x03\n" +
 	"\x04Rule\x123\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x1d.privacyops.auth.v1.Rule.RoleR\x05roles\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x16\n" +
@@ -303,7 +311,7 @@ const file_privacyops_auth_v1_rule_proto_rawDesc = "" +
 	"\x03DPO\x10\x03\x12\v\n" +
 	"\aAUDITOR\x10\x04\x12\f\n" +
 	"\bOPERATOR\x10\x05\x12\a\n" +
-	"\x03SRE\x10\x06\"\x8a\x01\n" +
+	"\x03SRE\x10\x06\"\xa2\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04VIEW\x10\x01\x12\n" +
@@ -318,7 +326,10 @@ const file_privacyops_auth_v1_rule_proto_rawDesc = "" +
 	"\bDECISION\x10\x06\x12\t\n" +
 	"\x05ADMIN\x10\a\x12\x0e\n" +
 	"\n" +
-	"AUDIT_READ\x10\b:N\n" +
+	"AUDIT_READ\x10\b\x12\t\n" +
+	"\x05LOGIN\x10\t\x12\v\n" +
+	"\aKEY_USE\x10\n" +
+	":N\n" +
 	"\x04rule\x12\x1e.google.protobuf.MethodOptions\x18Ň\x03 \x01(\v2\x18.privacyops.auth.v1.RuleR\x04ruleB\xd3\x01\n" +
 	"\x16com.privacyops.auth.v1B\tRuleProtoP\x01ZDgithub.com/privacyops/privacyops/proto/gen/privacyops/auth/v1;authv1\xa2\x02\x03PAX\xaa\x02\x12Privacyops.Auth.V1\xca\x02\x12Privacyops\\Auth\\V1\xe2\x02\x1ePrivacyops\\Auth\\V1\\GPBMetadata\xea\x02\x14Privacyops::Auth::V1b\x06proto3"
 
