@@ -1,7 +1,7 @@
 # Every verb of the project. What a verb does stands in scripts/, one file each.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-stack demo test test-stack bench-check bench-replicas fuzz generate lint ci
+.PHONY: help build run run-stack demo test test-stack bench-audit bench-check bench-replicas fuzz generate lint ci
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: ## Run the tests of all modules (PKG=./libs/... narrows it, ARGS="-race" g
 
 test-stack: ## Run the suites of every engine and the end-to-end tests on PostgreSQL and Redis (PKG, ARGS as above)
 	@PKG="$(PKG)" scripts/stack exec scripts/test-stack $(ARGS)
+
+bench-audit: ## Measure the audit log against Tessera alone and immudb's embedded store
+	@scripts/bench-audit
 
 bench-check: ## Measure the legal-basis check against a bare echo, a bare JSON handler and OpenFGA
 	@scripts/bench-check

@@ -76,7 +76,12 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 		return errors.Join(err, lis.Close())
 	}
 	defer func() { err = errors.Join(err, shared.Close()) }()
-	g, err := New(ctx, Config{Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
+	p.Configured = c
+	started, err := p.StartDetail()
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	g, err := New(ctx, Config{Started: started, Backends: Backends{Consent: consent, Export: export, Erasure: erasure, Audit: audit},
 		TLS: server.TLSFiles{Certificate: c.Certificate, Key: c.Key}, Verifier: p.Verifier, Telemetry: p.Telemetry, Clock: p.Clock,
 		Version: Version, TrustedProxies: proxies, Limits: Limits{CallsPerCaller: c.PerCaller, CallsPerAddress: c.PerAddress}, Linger: c.Linger, NewID: p.NewID, Keyring: p.Keyring, Redis: shared})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/privacyops/privacyops/gateway/internal/edge"
+	"github.com/privacyops/privacyops/gateway/internal/reporter"
 	"github.com/privacyops/privacyops/gateway/internal/rest"
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/access"
@@ -27,6 +28,7 @@ import (
 	"github.com/privacyops/privacyops/libs/redis"
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/telemetry"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 )
 
 // Backends are connections to the services. They must be made with the gateway's own certificate (server.Dial with the files
@@ -47,6 +49,8 @@ type Limits = edge.Limits
 
 // Config is what a gateway is made of. Backends, Verifier, Telemetry, Clock and Keyring are required.
 type Config struct {
+	// Started says what starts, for the event of the gateway's start; nil: none is reported.
+	Started map[string]string
 	// Backends are the services behind it.
 	Backends Backends
 	// TLS are the certificate and key of the public port; Authority is not used, callers have tokens and no certificates.
@@ -79,8 +83,10 @@ type Config struct {
 type Gateway struct {
 	cfg   Config
 	calls *rest.Handler
-	ready *readiness
-	door  http.Handler
+	// reporter tells of who logs in.
+	reporter *reporter.Reporter
+	ready    *readiness
+	door     http.Handler
 }
 
 // New makes a gateway. It does not wait for the services: [Gateway.AdminHandler] tells whether they can be reached. A served
@@ -105,6 +111,11 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, ready: newReadiness(b, cfg.Clock)}
+	g.reporter, err = reporter.New(reporter.Config{Audit: auditv1.NewAuditIngestClient(b.Audit), Clock: cfg.Clock, NewID: cfg.NewID,
+		Log: cfg.Telemetry.Log, Meter: cfg.Telemetry.Meter.Meter("gateway"), Verifier: cfg.Verifier})
+	if err != nil {
+		return nil, err
+	}
 	g.calls, err = rest.New(ctx, rest.Config{Consent: b.Consent, Export: b.Export, Erasure: b.Erasure, Audit: b.Audit,
 		Log: cfg.Telemetry.Log, Clock: cfg.Clock, NewID: cfg.NewID, Keyring: cfg.Keyring, Replies: replies}, table)
 	if err != nil {
@@ -115,7 +126,8 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.door, err = edge.New(edge.Config{Routes: table, Verifier: cfg.Verifier, Telemetry: cfg.Telemetry, Clock: cfg.Clock, Limiter: limiter,
-		Limits: cfg.Limits, TrustedProxies: cfg.TrustedProxies, Secure: cfg.TLS.Certificate != ""}, byKind(pages, g.calls))
+		Limits: cfg.Limits, TrustedProxies: cfg.TrustedProxies, Secure: cfg.TLS.Certificate != "",
+		Storm: g.calls.ReportStorm, Verified: g.reporter.Verified, Refused: g.reporter.Refused}, byKind(pages, g.calls))
 	return g, err
 }
 

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/privacyops/privacyops/gateway/internal/edge"
+	"github.com/privacyops/privacyops/libs/server"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
 const (
@@ -35,6 +38,11 @@ func (g *Gateway) Serve(ctx context.Context, lis net.Listener) error {
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
+	if g.cfg.Started != nil {
+		g.reporter.Report(ctx, &auditv1.ReportedEvent{Actor: &auditv1.Actor{Kind: auditv1.Actor_SERVICE, Ref: "gateway"},
+			Action: server.StartAction, Kind: authv1.Rule_ADMIN, Outcome: auditv1.AuditEvent_OK, Detail: g.cfg.Started})
+	}
+	defer g.reporting(ctx)()
 	srv := &http.Server{
 		Handler: lastCalls(ctx, g.door), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: edge.MaxHeaderBytes,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, TLSConfig: secure,
@@ -53,6 +61,17 @@ func (g *Gateway) Serve(ctx context.Context, lis net.Listener) error {
 		return fmt.Errorf("gateway: serve: %w", err)
 	}
 	return <-stopped
+}
+
+// reporting sends the gateway's own events until stop is called, after the last call.
+func (g *Gateway) reporting(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = g.reporter.Run(ctx) // it ends with its context only
+	}()
+	return func() { cancel(); <-done }
 }
 
 // lastCalls tells clients, once ctx has ended, not to use their connections again: a call on a connection that the gateway closes

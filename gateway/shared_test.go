@@ -156,3 +156,27 @@ func TestRedisIsNotedWhenItGoes(t *testing.T) {
 		t.Errorf("log: %s", text)
 	}
 }
+
+// A caller who goes on calling though they are told to slow down is told of in the log, once a minute.
+func TestAStormIsReported(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, rate(1))
+	token := s.person(fresh(), "dpo")
+	burst(t, token, 250, s)
+	storms := func() (n int) {
+		for _, e := range s.audit.reported() {
+			if e.GetAction() == "rate_limit.storm" {
+				n++
+				if e.GetService() != "gateway" || e.GetController() != "" || e.GetActor().GetRef() == "" || e.GetReason() != "RATE_LIMITED" {
+					t.Errorf("the event is %v", e)
+				}
+			}
+		}
+		return n
+	}
+	for deadline := time.Now().Add(5 * time.Second); storms() == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	}
+	if n := storms(); n != 1 {
+		t.Errorf("%d storms were reported, want 1", n)
+	}
+}

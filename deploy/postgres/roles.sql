@@ -2,6 +2,11 @@
 -- owns it and runs the migrations (`<service>_owner`), and a role that the service
 -- works as, which owns nothing (`<service>_app`). A service sees no other's schema.
 --
+-- The audit service has two: `audit`, to which it only adds, and `audit_keys`, the keys that
+-- people in the log are sealed under, which it deletes. Backups of `audit_keys` undo
+-- erasures: keep them apart, and for a week at most (pg_dump --exclude-schema=audit_keys
+-- for those that are kept).
+--
 -- Run it as a superuser in the suite's own database before the first migration, and
 -- again after every migration: the audit service's rights are given table by table.
 -- Running it again changes nothing. Passwords are given elsewhere:
@@ -27,7 +32,7 @@ DECLARE
   app text;
   role text;
 BEGIN
-  FOREACH service IN ARRAY ARRAY['consent', 'export', 'erasure', 'audit'] LOOP
+  FOREACH service IN ARRAY ARRAY['consent', 'export', 'erasure', 'audit', 'audit_keys'] LOOP
     owner := service || '_owner';
     app := service || '_app';
     FOREACH role IN ARRAY ARRAY[owner, app] LOOP
@@ -67,8 +72,11 @@ DECLARE
 BEGIN
   FOR t IN
     SELECT c.relname AS name, CASE
-      WHEN c.relname IN ('log_head', 'controller_head') THEN 'SELECT, INSERT, UPDATE'
-      WHEN c.relname IN ('queue', 'audit_outbox') THEN 'SELECT, INSERT, DELETE'
+      WHEN c.relname IN ('controller_head', 'monitor_head', 'monitor_number', 'monitor_published', 'alert', 'alert_delivery') THEN 'SELECT, INSERT, UPDATE'
+      WHEN c.relname IN ('monitor_group', 'monitor_heard') THEN 'SELECT, INSERT, UPDATE, DELETE'
+      WHEN c.relname = 'evidence' THEN 'SELECT, INSERT, UPDATE'
+      WHEN c.relname = 'idempotent_reply' OR c.relname LIKE 'river\_%' THEN 'SELECT, INSERT, UPDATE, DELETE'
+      WHEN c.relname IN ('audit_outbox') THEN 'SELECT, INSERT, DELETE'
       ELSE 'SELECT, INSERT' END AS rights
     FROM pg_class c WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p')
   LOOP
@@ -85,7 +93,7 @@ BEGIN
   FOR t IN
     SELECT c.oid::regclass AS name, n.nspname || '_app' AS app
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname IN ('consent', 'export', 'erasure', 'audit') AND c.relname IN ('goose_db_version', 'river_migration')
+    WHERE n.nspname IN ('consent', 'export', 'erasure', 'audit', 'audit_keys') AND c.relname IN ('goose_db_version', 'river_migration')
   LOOP
     EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', t.name, t.app);
   END LOOP;

@@ -80,12 +80,17 @@ func (m *Method) check() error {
 		return fmt.Errorf("access: the rule of %s names no role or no service in its list", m.FullName)
 	case m.GetPublic() == (len(m.GetRoles())+len(m.GetServices()) > 0):
 		return fmt.Errorf("access: the rule of %s must be either public, or name roles or services", m.FullName)
-	case len(m.GetRoles()) > 0 && m.GetControllerField() == "":
+	case len(m.GetRoles()) > 0 && m.GetControllerField() == "" && !m.ofSuite():
 		return fmt.Errorf("access: the rule of %s has roles and no controller_field", m.FullName)
 	case len(m.GetRoles()) > 0 && (m.GetEvent() == "" || m.GetKind() == authv1.Rule_EVENT_KIND_UNSPECIFIED):
 		return fmt.Errorf("access: the rule of %s has roles and makes no audit event", m.FullName)
 	}
 	return nil
+}
+
+// ofSuite reports whether only those who run the suite may call: then a call may be about no controller.
+func (m *Method) ofSuite() bool {
+	return !slices.ContainsFunc(m.GetRoles(), func(r authv1.Rule_Role) bool { return r != authv1.Rule_OPERATOR && r != authv1.Rule_SRE })
 }
 
 // resolve finds the field that names the controller.
@@ -112,9 +117,9 @@ func (m *Method) resolve(input protoreflect.MessageDescriptor) error {
 	return nil
 }
 
-// Controller reads the controller's id from a request: the field holds the id itself or a name `controllers/{id}/…`.
-// Empty where the request names none.
-func (m *Method) Controller(req proto.Message) string {
+// Resource reads what the field says that names the controller: the controller, or a resource of it. Empty where the request says
+// nothing, and where the rule names no field.
+func (m *Method) Resource(req proto.Message) string {
 	if len(m.path) == 0 {
 		return ""
 	}
@@ -122,7 +127,25 @@ func (m *Method) Controller(req proto.Message) string {
 	for _, f := range m.path[:len(m.path)-1] {
 		msg = msg.Get(f).Message()
 	}
-	name := msg.Get(m.path[len(m.path)-1]).String()
+	return msg.Get(m.path[len(m.path)-1]).String()
+}
+
+// NewRequest makes an empty request; nil where the rule names no field of it.
+func (m *Method) NewRequest() proto.Message {
+	if len(m.path) == 0 {
+		return nil
+	}
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(m.path[0].ContainingMessage().FullName())
+	if err != nil {
+		return nil
+	}
+	return kind.New().Interface()
+}
+
+// Controller reads the controller's id from a request: the field holds the id itself or a name `controllers/{id}/…`.
+// Empty where the request names none.
+func (m *Method) Controller(req proto.Message) string {
+	name := m.Resource(req)
 	rest, found := strings.CutPrefix(name, "controllers/")
 	if !found && strings.Contains(name, "/") {
 		return ""
@@ -146,9 +169,15 @@ func (m *Method) AuthorizeRole(c Caller) error {
 	return fault.New(fault.Denied, "ROLE_REQUIRED", "This call needs "+m.needs()+".").With("roles", m.roleList())
 }
 
-// AuthorizeController decides whether the caller's token reaches the controller that the request names.
+// AuthorizeController decides whether the caller's token reaches the controller that the request names. What concerns the whole
+// suite needs an operator's token for all of its controllers, or one of those who keep it running, who act for none.
 func (m *Method) AuthorizeController(c Caller, req proto.Message) error {
-	if len(m.path) == 0 || !c.HasToken() {
+	switch {
+	case !c.HasToken() || m.GetPublic() && len(m.path) == 0:
+		return nil
+	case len(m.path) == 0 && len(m.GetRoles()) > 0 && !c.AllControllers && !(c.Has(authv1.Rule_SRE) && slices.Contains(m.GetRoles(), authv1.Rule_SRE)):
+		return fault.New(fault.Denied, "ALL_CONTROLLERS_REQUIRED", "This call concerns the whole suite and needs a token for all controllers.")
+	case len(m.path) == 0:
 		return nil
 	}
 	if id := m.Controller(req); id == "" || !c.Reaches(id) {

@@ -118,7 +118,7 @@ func TestNobodyPassesWithoutARole(t *testing.T) {
 				continue
 			}
 			byRole := c.Ref != "" && slices.ContainsFunc(c.Roles, func(role authv1.Rule_Role) bool { return slices.Contains(m.GetRoles(), role) }) &&
-				id != "" && (c.AllControllers || slices.Contains(c.Controllers, id))
+				((c.AllControllers || slices.Contains(c.Roles, authv1.Rule_SRE)) && m.GetControllerField() == "" || c.AllControllers && id != "" || id != "" && m.GetControllerField() != "" && slices.Contains(c.Controllers, id))
 			byService := c.Ref == "" && c.Service != "" && slices.Contains(m.GetServices(), c.Service)
 			switch {
 			case m.GetPublic():
@@ -267,6 +267,8 @@ func TestRefusedRules(t *testing.T) {
 		{"NoRole", &authv1.Rule{Roles: []authv1.Rule_Role{authv1.Rule_ROLE_UNSPECIFIED}, ControllerField: "parent", Event: "a.b", Kind: 1}, "no role"},
 		{"NoService", &authv1.Rule{Services: []string{""}}, "no service"},
 		{"NoController", &authv1.Rule{Roles: dpo, Event: "a.b", Kind: authv1.Rule_VIEW}, "no controller_field"},
+		{"OfTheSuite", &authv1.Rule{Roles: []authv1.Rule_Role{authv1.Rule_OPERATOR, authv1.Rule_SRE}, Event: "a.b", Kind: authv1.Rule_VIEW}, ""},
+		{"OfTheSuiteAndMore", &authv1.Rule{Roles: []authv1.Rule_Role{authv1.Rule_OPERATOR, authv1.Rule_DPO}, Event: "a.b", Kind: authv1.Rule_VIEW}, "no controller_field"},
 		{"NoEvent", &authv1.Rule{Roles: dpo, ControllerField: "parent", Kind: authv1.Rule_VIEW}, "no audit event"},
 		{"NoKind", &authv1.Rule{Roles: dpo, ControllerField: "parent", Event: "a.b"}, "no audit event"},
 		{"NoSuchField", &authv1.Rule{Services: []string{"audit"}, ControllerField: "name"}, "does not have"},

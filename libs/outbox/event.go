@@ -18,6 +18,8 @@ const (
 	Decision  Kind = "DECISION"
 	Admin     Kind = "ADMIN"
 	AuditRead Kind = "AUDIT_READ"
+	Login     Kind = "LOGIN"
+	KeyUse    Kind = "KEY_USE"
 )
 
 // Outcome is how what the event reports ended.
@@ -51,6 +53,13 @@ type Event struct {
 	Reason string
 	// Detail holds ids, hashes and counts.
 	Detail map[string]string
+	// Before and After are the resource before and after a change: a protocol message, or what encoding/json can write. Only their
+	// digests leave the process. A creation has no Before and a deletion no After.
+	Before, After any
+	// BeforeDigest and AfterDigest are these digests, 64 lower-case hex digits each. They are made of Before and After where those
+	// are given.
+	BeforeDigest string
+	AfterDigest  string
 }
 
 // Actor is who acts. Ref is a pseudonymous reference of a person or client, or the name of a service.
@@ -107,6 +116,15 @@ func Detail(ctx context.Context, key, value string) {
 			c.detail = map[string]string{}
 		}
 		c.detail[key] = value
+	}
+}
+
+// Concerns says what a refused call was about, where its handler has not said so.
+func (c *Call) Concerns(resource string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resource == "" {
+		c.resource = resource
 	}
 }
 

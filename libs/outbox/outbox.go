@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
@@ -23,7 +24,7 @@ const schema = `CREATE TABLE IF NOT EXISTS audit_outbox (
 	event TEXT NOT NULL
 )`
 
-// Config is what an outbox needs. Every field is required.
+// Config is what an outbox needs. Every field but the keyring is required.
 type Config struct {
 	// Service is the name under which events are reported; the name in the service's client certificate.
 	Service string
@@ -31,6 +32,8 @@ type Config struct {
 	DB *sqldb.DB
 	// Clock gives the time at which an event happened.
 	Clock clock.Clock
+	// Keyring keys the digests of resources; required where events have Before or After.
+	Keyring *keyring.Keyring
 	// NewID gives ids that sort by time (UUIDv7): the order in which events are relayed.
 	NewID func() string
 }
@@ -125,6 +128,10 @@ func (e Event) completedBy(call *Call) Event {
 }
 
 func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error) {
+	e, err := o.digested(e)
+	if err != nil {
+		return "", err
+	}
 	actor := Actor{Kind: "SERVICE", Ref: o.cfg.Service}
 	if call != nil {
 		actor = call.Actor
@@ -139,7 +146,7 @@ func (o *Outbox) encode(ctx context.Context, e Event, call *Call) (string, error
 		Resource: e.Resource, SubjectRefs: sorted(e.SubjectRefs),
 		Outcome: auditv1.AuditEvent_Outcome(auditv1.AuditEvent_Outcome_value[string(outcome)]),
 		Reason:  e.Reason, Traceparent: traceparent(ctx), OccurTime: timestamppb.New(o.cfg.Clock.Now().UTC().Truncate(time.Microsecond)),
-		Detail: e.Detail,
+		Detail: e.Detail, BeforeDigest: e.BeforeDigest, AfterDigest: e.AfterDigest,
 	}
 	if err := acceptable(msg); err != nil {
 		return "", fmt.Errorf("outbox: event %s: %w", e.Action, err)

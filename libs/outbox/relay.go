@@ -5,15 +5,20 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
 const (
@@ -22,16 +27,27 @@ const (
 	relayIdle    = time.Second
 	relayTimeout = 15 * time.Second
 	relayWait    = 200 * time.Millisecond
+	// relaySign is how often a relay that has nothing to hand over says that it is there.
+	relaySign    = 30 * time.Second
 	relayMaxWait = 5 * time.Second
 )
 
-// Relay hands events to the audit service until ctx ends. It goes on by itself after every failure: events wait, none is
+// SentHeader is the header of a report that says when it was sent by the service's own clock, in microseconds since 1970: what is
+// behind it in events is how long they waited, and what is between it and the audit service's clock is how wrong this one is.
+const SentHeader = "privacyops-sent-time"
+
+// Relay hands events to the audit service until ctx ends, and gives a sign of life where there are none. It goes on by itself after every failure: events wait, none is
 // lost, and one that was accepted without our learning of it is sent again and counted once.
 func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, log *slog.Logger) {
 	ctx = sqldb.WithAllControllers(ctx)
-	wait := relayWait
+	wait, signed := relayWait, o.cfg.Clock.Now()
 	for ctx.Err() == nil {
 		n, err := o.relayOnce(ctx, client)
+		if now := o.cfg.Clock.Now(); n > 0 {
+			signed = now
+		} else if err == nil && now.Sub(signed) >= relaySign {
+			signed, err = now, o.report(ctx, client, nil)
+		}
 		switch {
 		case err != nil && ctx.Err() == nil:
 			log.WarnContext(ctx, "audit events wait: they cannot be handed to the audit service", "code", status.Code(err).String())
@@ -79,12 +95,44 @@ func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient
 	if err != nil || len(events) == 0 {
 		return 0, err
 	}
-	cctx, cancel := context.WithTimeout(ctx, relayTimeout)
-	defer cancel()
-	if _, err := client.AppendAuditEvents(cctx, &auditv1.AppendAuditEventsRequest{Events: events}); err != nil {
-		return 0, fmt.Errorf("outbox: relay: %w", err)
+	if err := o.report(ctx, client, events); err != nil {
+		if told := toldBefore(err, events); told != nil {
+			return 1, o.forget(ctx, told)
+		}
+		return 0, err
 	}
 	return len(events), o.forget(ctx, events)
+}
+
+// toldBefore gives the log-in among events that the audit service refuses because it has one of that id: this service has told of it
+// before it was started anew, at another time. Any other event of which that is said is a mistake, and stays.
+func toldBefore(err error, events []*auditv1.ReportedEvent) []*auditv1.ReportedEvent {
+	if status.Code(err) != codes.AlreadyExists {
+		return nil
+	}
+	for _, d := range status.Convert(err).Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		for _, e := range events {
+			if e.GetId() == info.GetMetadata()["event"] && e.GetKind() == authv1.Rule_LOGIN {
+				return []*auditv1.ReportedEvent{e}
+			}
+		}
+	}
+	return nil
+}
+
+// report hands events over; none is a sign of life.
+func (o *Outbox) report(ctx context.Context, client auditv1.AuditIngestClient, events []*auditv1.ReportedEvent) error {
+	ctx, cancel := context.WithTimeout(ctx, relayTimeout)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, SentHeader, strconv.FormatInt(o.cfg.Clock.Now().UnixMicro(), 10))
+	if _, err := client.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: events}); err != nil {
+		return fmt.Errorf("outbox: relay: %w", err)
+	}
+	return nil
 }
 
 func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, err error) {

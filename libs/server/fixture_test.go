@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 	consentv1 "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
 	erasurev1 "github.com/privacyops/privacyops/proto/gen/privacyops/erasure/v1"
 )
@@ -243,7 +245,7 @@ func (s *suite) events() []*auditv1.ReportedEvent {
 	if err := s.outbox.Flush(context.Background(), &in); err != nil {
 		s.tb.Fatal(err)
 	}
-	return in.events
+	return slices.DeleteFunc(in.events, func(e *auditv1.ReportedEvent) bool { return e.GetKind() == authv1.Rule_LOGIN }) // log-ins are no call's events
 }
 
 type ingest struct{ events []*auditv1.ReportedEvent }

@@ -37,6 +37,8 @@ type guard struct {
 	outbox   *outbox.Outbox
 	log      *slog.Logger
 	clock    clock.Clock
+	service  string
+	doors    access.Doors
 	deadline time.Duration
 	// stopping ends when the server begins to stop.
 	stopping context.Context
@@ -55,13 +57,12 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	}
 	ctx, call, err := g.admit(ctx, info.FullMethod)
 	if err != nil {
-		call.concerning(req.(proto.Message))
-		return nil, g.refused(ctx, call, err)
+		return nil, g.refused(ctx, call.about(req.(proto.Message)), err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.deadline)
 	defer cancel()
 	if err := g.check(call, req.(proto.Message)); err != nil {
-		return nil, g.refused(ctx, call, err)
+		return nil, g.refused(ctx, call.about(req.(proto.Message)), err)
 	}
 	ctx = sqldb.WithController(ctx, call.Controller)
 	err = g.protect(ctx, func() (err error) {
@@ -69,7 +70,7 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		return err
 	})
 	if err != nil {
-		return nil, g.refused(ctx, call, err)
+		return nil, g.refused(ctx, call.about(req.(proto.Message)), err)
 	}
 	if err := g.witness(ctx, call); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	}
 	ctx, call, err := g.admit(ctx, info.FullMethod)
 	if err != nil {
-		return g.refused(ctx, call, err)
+		return g.refused(ctx, call.about(firstOf(ss, call)), err)
 	}
 	guarded := &guardedStream{ServerStream: ss, ctx: ctx, guard: g, call: call}
 	if err := g.protect(ctx, func() error { return handler(srv, guarded) }); err != nil {
@@ -132,7 +133,12 @@ type running struct {
 	*outbox.Call
 	method *access.Method
 	caller access.Caller
+	// foreign is set when the request names a controller that the token is not for.
+	foreign bool
 }
+
+// notReached is the reason in the event of a call for another controller's resource. The caller is told NOT_FOUND.
+const notReached = "CONTROLLER_NOT_REACHED"
 
 // admit authenticates the caller and checks its role, before anything looks at the request.
 func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, *running, error) {
@@ -141,6 +147,9 @@ func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, 
 		return ctx, nil, fault.New(fault.Denied, "NO_RULE", "This method cannot be called.")
 	}
 	caller, err := g.caller(ctx)
+	if err != nil && !method.GetPublic() {
+		g.turnedAway(ctx, err)
+	}
 	call := &running{method: method, caller: caller, Call: &outbox.Call{Action: method.GetEvent(), Kind: kindOf(method), Actor: actorOf(caller)}}
 	ctx = outbox.WithCall(access.WithCaller(ctx, caller), call.Call)
 	if err != nil && !method.GetPublic() {
@@ -150,7 +159,7 @@ func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, 
 }
 
 // concerning notes the controller that a refused request names, if the caller's token reaches it: the controller's own log then
-// shows the refusal. What a foreign token tries shows in nobody's.
+// shows the refusal. What a foreign token tries shows in the suite's.
 func (c *running) concerning(req proto.Message) {
 	if c == nil {
 		return
@@ -161,12 +170,62 @@ func (c *running) concerning(req proto.Message) {
 	}
 }
 
+// about notes what a refused call was about, for its event: the controller, and the resource where the request is well formed.
+// What is not might hold anything, and is not repeated.
+func (c *running) about(req proto.Message) *running {
+	if c == nil || req == nil {
+		return c
+	}
+	c.concerning(req)
+	if name := c.method.Resource(req); c.Controller != "" && resourceName.MatchString(name) && Validate(req) == nil {
+		c.Concerns(name)
+	}
+	return c
+}
+
+// resourceName is the form of a name that may stand in an event.
+var resourceName = regexp.MustCompile(`^controllers/[a-z0-9-]{1,63}(/[a-zA-Z]{1,40}/[a-z0-9-]{1,63})?$`)
+
+// firstWait is how long a refused stream's first message is waited for.
+const firstWait = time.Second
+
+// firstOf reads the first message of a stream that is refused, which its client has sent by itself and which says what the event is
+// about; nil where none comes in time. Returning from the stream's handler ends the reading.
+func firstOf(ss grpc.ServerStream, call *running) proto.Message {
+	if call == nil || call.Action == "" || !call.known() {
+		return nil
+	}
+	req := call.method.NewRequest()
+	if req == nil {
+		return nil
+	}
+	received := make(chan error, 1)
+	go func() { received <- ss.RecvMsg(req) }()
+	timer := time.NewTimer(firstWait)
+	defer timer.Stop()
+	select {
+	case err := <-received:
+		if err == nil {
+			return req
+		}
+	case <-timer.C:
+	case <-ss.Context().Done():
+	}
+	return nil
+}
+
+// known reports whether it is known who calls. A service that brings no token to a method for people speaks for nobody.
+func (c *running) known() bool {
+	return c.caller.HasToken() || c.caller.Service != "" && len(c.method.GetRoles()) == 0
+}
+
 // controllerID is the form of an id; anything else is no controller's.
 var controllerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // check authorises the request's controller and validates the request.
 func (g *guard) check(call *running, req proto.Message) error {
 	if err := call.method.AuthorizeController(call.caller, req); err != nil {
+		call.foreign = fault.From(err).Kind() == fault.NotFound && call.method.Controller(req) != ""
 		return err
 	}
 	call.concerning(req)
@@ -185,6 +244,7 @@ func (g *guard) caller(ctx context.Context) (access.Caller, error) {
 		if caller, err = g.verifier.Verify(ctx, token); err != nil {
 			return access.Caller{}, err
 		}
+		g.loggedIn(ctx, caller, token)
 	}
 	caller.Service = peerService(ctx)
 	return caller, nil
@@ -199,16 +259,19 @@ func peerService(ctx context.Context) string {
 	return ""
 }
 
-// refused writes the event of a call that did not succeed, where an authenticated caller made it, and gives the error to
+// refused writes the event of a call that did not succeed, where it is known who made it, and gives the error to
 // answer with. The answer is a refusal in any case, so an event that cannot be written is logged and does not change it. A call
 // whose event is there already (a stream that broke off, a change that was committed) makes no second one.
 func (g *guard) refused(ctx context.Context, call *running, err error) error {
-	if call == nil || call.Action == "" || !call.caller.HasToken() || g.outbox == nil || call.Recorded() {
+	if call == nil || call.Action == "" || !call.known() || g.outbox == nil || call.Recorded() {
 		return err
 	}
 	f := Classify(err)
 	event := call.Event()
 	event.Outcome, event.Reason = outcomeOf(f.Kind()), f.Reason()
+	if call.foreign {
+		event.Outcome, event.Reason = outbox.Denied, notReached
+	}
 	// The caller may be gone; the event is written all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -35,7 +35,7 @@ type Settings struct {
 	LogLevel  string `help:"Least severe level that is logged." enum:"debug,info,warn,error" env:"PRIVACYOPS_LOG_LEVEL" default:"info"`
 
 	// LogTo is where log lines go; default standard error.
-	LogTo io.Writer `kong:"-"`
+	LogTo io.Writer `kong:"-" json:"-"`
 }
 
 // Process is what a service's process stands on.
@@ -48,6 +48,8 @@ type Process struct {
 	Clock     clock.Clock
 	NewID     func() string
 	Telemetry *telemetry.Telemetry
+	// Configured is all that the process was told, for the digest in the event of its start; the settings alone where it is nil.
+	Configured any
 }
 
 // Open reads what the settings name. Everything is checked before anything listens. Spans go to the processors as well.
@@ -125,6 +127,9 @@ func (p *Process) Serve(ctx context.Context, lis net.Listener, svc Service, dead
 	cfg := Config{Service: p.Service, TLS: p.TLS, Verifier: p.Verifier, Ready: svc.Ready, Telemetry: p.Telemetry, Clock: p.Clock, Deadline: deadline}
 	if w, ok := svc.(witnessed); ok {
 		cfg.Outbox = w.Outbox()
+		if err := p.started(ctx, cfg.Outbox); err != nil {
+			return errors.Join(err, lis.Close())
+		}
 	}
 	s, err := New(cfg)
 	if err != nil {

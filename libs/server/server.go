@@ -78,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Deadline == 0 {
 		cfg.Deadline = deadline
 	}
-	g := &guard{verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
+	g := &guard{service: cfg.Service, verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
 	stopping, endWatches := context.WithCancel(context.Background())
 	g.stopping = stopping
 	s := &Server{cfg: cfg, guard: g, health: health.NewServer(), endWatches: endWatches}

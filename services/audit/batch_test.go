@@ -162,6 +162,7 @@ func TestDecisionsLookAsIfAlone(t *testing.T) {
 			found := allPages(t, s, req)
 			for _, e := range found {
 				e.Name, e.Time, e.Index, e.ControllerSequence = e.GetName()[len("controllers/school-a"):], nil, 0, 0
+				e.Publication = 0 // the one controller's were recorded earlier
 				if test.subject {
 					e.SubjectRefs = nil
 				}
@@ -239,7 +240,7 @@ func TestDecisionRefusals(t *testing.T) {
 	}{
 		"no decisions":    {0, func(*auditv1.ReportedEvent) {}, "decisions.decisions"},
 		"too many":        {2001, func(*auditv1.ReportedEvent) {}, "decisions.decisions"},
-		"too large":       {500, func(*auditv1.ReportedEvent) {}, "decisions"},
+		"too large":       {1500, func(*auditv1.ReportedEvent) {}, "decisions"},
 		"one id twice":    {3, func(e *auditv1.ReportedEvent) { first(e).Id = e.Decisions.Decisions[2].Id }, "decisions.decisions[2].id"},
 		"an address":      {3, func(e *auditv1.ReportedEvent) { first(e).SubjectRefs = []string{pupil} }, "decisions.decisions[0].subject_refs"},
 		"a name":          {3, func(e *auditv1.ReportedEvent) { e.Decisions.Texts[0] = "Anne Holm" }, "decisions.texts[0]"},

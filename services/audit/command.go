@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 
 	"k8s.io/klog/v2"
@@ -16,9 +17,18 @@ import (
 type Command struct {
 	server.Settings
 	Database string `help:"URL of the database, for example sqlite:/var/lib/privacyops/audit.db." env:"PRIVACYOPS_AUDIT_DATABASE" required:""`
+	Keys     string `help:"URL of the database of the keys that people in the log are sealed under; apart from the other one, and with short-lived backups. For example sqlite:/var/lib/privacyops/audit-keys.db." name:"keys-database" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE" required:""`
 	LogDir   string `help:"Folder of the verifiable log." env:"PRIVACYOPS_AUDIT_LOG_DIR" required:""`
 	LogKey   string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
 	Origin   string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+
+	WitnessPolicy string         `help:"File that says which witnesses cosign the log's checkpoints, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
+	Webhooks      string         `help:"File of webhooks that alerts are delivered to, YAML or JSON. Empty: none." env:"PRIVACYOPS_AUDIT_WEBHOOKS"`
+	WebhooksAllow []netip.Prefix `help:"Networks inside the installation that webhooks may lead to, such as 10.1.2.0/24. Loopback is for tests." placeholder:"NETWORK" env:"PRIVACYOPS_AUDIT_WEBHOOKS_ALLOW"`
+
+	Packages    string `help:"Folder of evidence packages, which are encrypted. Empty: no evidence packages are made." env:"PRIVACYOPS_AUDIT_PACKAGES"`
+	ConsentAddr string `help:"Address of the consent service, which has the register; needed for evidence packages." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS"`
+	ErasureAddr string `help:"Address of the erasure service, which has the certificates; needed for evidence packages." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS"`
 }
 
 // Run serves until ctx ends.
@@ -40,15 +50,41 @@ var libraryLog sync.Once
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
+	p.Configured = c
 	libraryLog.Do(func() { klog.SetSlogLogger(p.Telemetry.Log) })
 	db, err := sqldb.Open(ctx, sqldb.Config{URL: c.Database, Logger: p.Telemetry.Log})
 	if err != nil {
 		return err
 	}
-	s, err := New(ctx, Config{DB: db, LogDir: c.LogDir, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
-		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry})
+	gathering, hangUp, err := c.evidence(p)
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, hangUp(), db.Close())
 	}
-	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close(), db.Close())
+	s, err := New(ctx, Config{DB: db, KeysDatabase: c.Keys, LogDir: c.LogDir, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
+		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, WitnessPolicy: c.WitnessPolicy, Webhooks: c.Webhooks, WebhooksAllow: c.WebhooksAllow, Evidence: gathering})
+	if err != nil {
+		return errors.Join(err, hangUp(), db.Close())
+	}
+	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close(), hangUp(), db.Close())
+}
+
+// evidence connects to what evidence packages are made of; nil where none are made.
+func (c *Command) evidence(p *server.Process) (cfg *EvidenceConfig, hangUp func() error, err error) {
+	hangUp = func() error { return nil }
+	if c.Packages == "" {
+		return nil, hangUp, nil
+	}
+	if c.ConsentAddr == "" || c.ErasureAddr == "" {
+		return nil, hangUp, errors.New("evidence packages need the addresses of the consent and the erasure service; configure them, or no folder for packages")
+	}
+	consent, err := p.Dial(server.Peer{Service: "consent", Address: c.ConsentAddr})
+	if err != nil {
+		return nil, hangUp, err
+	}
+	erasure, err := p.Dial(server.Peer{Service: "erasure", Address: c.ErasureAddr})
+	if err != nil {
+		return nil, consent.Close, err
+	}
+	hangUp = func() error { return errors.Join(consent.Close(), erasure.Close()) }
+	return &EvidenceConfig{Folder: c.Packages, Consent: consent, Erasure: erasure}, hangUp, nil
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/privacyops/privacyops/libs/idempotency"
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/services/audit/internal/keystore"
 	"github.com/privacyops/privacyops/services/audit/internal/store"
 )
 
@@ -21,5 +23,18 @@ func Migrate(ctx context.Context, database string, tell func(change string)) err
 	if err == nil {
 		err = outbox.Migrate(ctx, db)
 	}
+	if err == nil {
+		err = idempotency.Migrate(ctx, db)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// MigrateKeys brings the database of the keys of people up to date and tells of every change, as Migrate does with the other one.
+func MigrateKeys(ctx context.Context, database string, tell func(change string)) error {
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: database, Changed: tell})
+	if err != nil {
+		return fmt.Errorf("audit: open the database of keys: %w", err)
+	}
+	_, err = keystore.Open(ctx, db)
 	return errors.Join(err, db.Close())
 }

@@ -69,10 +69,9 @@ func verification(report audit.Report, err error) outbox.Event {
 	return e
 }
 
-// measure publishes how far the log lags behind what was accepted: the figure behind the promise that an event is in the
-// tree within ten seconds.
+// measure publishes how far the index lags behind the log: what was accepted and cannot be found yet.
 func (s *Service) measure(meter metric.Meter) error {
-	waiting, err := meter.Int64ObservableGauge("audit.queue.size", metric.WithDescription("Accepted events that the log does not have yet"))
+	waiting, err := meter.Int64ObservableGauge("audit.queue.size", metric.WithDescription("Accepted events that the log has and its index does not yet"))
 	if err != nil {
 		return err
 	}
@@ -80,11 +79,8 @@ func (s *Service) measure(meter metric.Meter) error {
 	if err != nil {
 		return err
 	}
-	s.measuring, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		count, oldest, err := s.store.Backlog(ctx)
-		if err != nil {
-			return err
-		}
+	s.measuring, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		count, oldest := s.follower.Backlog()
 		o.ObserveInt64(waiting, int64(count))
 		waited := 0.0
 		if count > 0 {

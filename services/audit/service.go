@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,16 +21,22 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/keys"
 	"github.com/privacyops/privacyops/services/audit/internal/rpc"
 	"github.com/privacyops/privacyops/services/audit/internal/store"
 	"github.com/privacyops/privacyops/services/audit/internal/tlog"
 )
 
 const (
-	name = "audit" // the service's name, in its certificate and in the events it reports itself
+	name  = "audit" // the service's name, in its certificate and in the events it reports itself
+	scope = "github.com/privacyops/privacyops/services/audit"
 
-	proofPoll  = 50 * time.Millisecond
+	proofPoll  = 20 * time.Millisecond
 	closeGrace = 20 * time.Second
+	// gather is how long events wait for others where batches of decisions go into the log, and settle how long a search waits for
+	// what was recorded a moment before.
+	gather = 250 * time.Millisecond
+	settle = 5 * time.Second
 )
 
 // Config says what the service works with. The fields above the durations are required; the zero value of a duration
@@ -37,6 +44,9 @@ const (
 type Config struct {
 	// DB is the service's own database. Closing it stays with the caller.
 	DB *sqldb.DB
+	// KeysDatabase is the URL of the database of the keys under which people in the log are sealed. It is another one than DB, and
+	// its backups are not kept for long: they undo erasures.
+	KeysDatabase string
 	// LogDir is the folder of the verifiable log, best on another disk than the database.
 	LogDir string
 	// KeyFile is the file of the key that signs checkpoints; its public part lies beside it, in KeyFile + ".pub". Both are
@@ -59,11 +69,19 @@ type Config struct {
 	ProofWait time.Duration
 	// VerifyInterval is how often the log is replayed and compared with its index; an hour by default.
 	VerifyInterval time.Duration
+	// WitnessPolicy is the file that says which witnesses cosign checkpoints, and how many of them are enough; empty: none.
+	WitnessPolicy string
+	// Webhooks is the file of webhooks that alerts are delivered to; empty: none.
+	Webhooks string
+	// WebhooksAllow are networks inside the installation that webhooks may lead to; none by default.
+	WebhooksAllow []netip.Prefix
+	// Evidence is where evidence packages are made; nil: none are.
+	Evidence *EvidenceConfig
 }
 
 func (c *Config) check() error {
-	if c.DB == nil || c.LogDir == "" || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
-		return errors.New("audit: database, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
+	if c.DB == nil || c.KeysDatabase == "" || c.LogDir == "" || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
+		return errors.New("audit: database, database of keys, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
 	}
 	for _, d := range []struct {
 		value    *time.Duration
@@ -84,12 +102,20 @@ type Service struct {
 	cfg       Config
 	store     *store.Store
 	log       *tlog.Log
+	cosigner  *tlog.Cosigner
 	outbox    *outbox.Outbox
-	sequencer *audit.Sequencer
+	follower  *audit.Follower
+	recorder  *audit.Recorder
+	keysDB    *sqldb.DB
+	keys      *keys.Keys
+	destroyer *keys.Destroyer
 	verifier  *audit.Verifier
 	rpc       *rpc.Server
 	measuring metric.Registration
 	unlock    func() error
+
+	monitoring monitoring
+	evidencing evidencing
 }
 
 // New opens the service: it brings the schema up to date, opens the log, checks it against its checkpoint, and makes the
@@ -120,27 +146,56 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if s.log, err = tlog.Open(ctx, tlog.Options{Dir: s.cfg.LogDir, Key: key, CheckpointInterval: s.cfg.CheckpointInterval}); err != nil {
 		return err
 	}
-	s.sequencer = audit.NewSequencer(s.store, s.log, audit.SequencerOptions{Gather: s.cfg.CheckpointInterval, Logger: s.cfg.Telemetry.Log})
-	if err := s.sequencer.Recover(ctx); err != nil {
+	if err := s.openKeys(ctx); err != nil {
+		return err
+	}
+	if err := s.openCosigner(ctx); err != nil {
+		return err
+	}
+	if err := s.openRecorder(ctx); err != nil {
+		return err
+	}
+	if err := s.openDestroyer(ctx); err != nil {
 		return err
 	}
 	s.verifier = audit.NewVerifier(s.store, s.log, s.log)
-	s.outbox, err = outbox.New(ctx, outbox.Config{Service: name, DB: s.cfg.DB, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	s.outbox, err = outbox.New(ctx, outbox.Config{Service: name, DB: s.cfg.DB, Clock: s.cfg.Clock, Keyring: s.cfg.Keyring, NewID: s.cfg.NewID})
 	if err != nil {
+		return err
+	}
+	if err := s.openMonitoring(ctx); err != nil {
+		return err
+	}
+	if err := s.openEvidence(ctx, key.Signer); err != nil {
 		return err
 	}
 	return s.openRPC()
 }
 
+// openRecorder brings the index to the log's end, and into the log what a release before this one has left outside.
+func (s *Service) openRecorder(ctx context.Context) error {
+	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log})
+	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), audit.RecorderOptions{Sealer: s.keys, Gather: gather})
+	if err := s.recorder.Recover(ctx); err != nil {
+		return err
+	}
+	waiting, err := s.store.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	return s.recorder.Restore(ctx, waiting)
+}
+
 func (s *Service) openRPC() (err error) {
-	const scope = "github.com/privacyops/privacyops/services/audit"
+	reader := audit.NewReader(s.store, s.follower, settle)
 	s.rpc, err = rpc.New(rpc.Config{
-		Recorder: audit.NewRecorder(s.store, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), s.sequencer.Wake),
-		Searcher: s.store,
-		Prover:   audit.NewProver(s.store, s.log, s.cfg.ProofWait, proofPoll),
-		Log:      s.log,
+		Recorder: s.recorder,
+		Searcher: keys.NewReader(s.keys, reader),
+		Prover:   audit.NewProver(reader, s.cosigner, s.cfg.ProofWait, proofPoll),
+		Log:      s.cosigner,
 		Keyring:  s.cfg.Keyring,
 		Meter:    s.cfg.Telemetry.Meter.Meter(scope),
+		Heard:    s.monitoring.monitor.Hear,
 	})
 	if err != nil {
 		return err
@@ -161,7 +216,12 @@ func openKey(cfg Config) (tlog.Key, error) {
 }
 
 // Register puts the service's methods on a gRPC server.
-func (s *Service) Register(r grpc.ServiceRegistrar) { s.rpc.Register(r) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	s.rpc.Register(r)
+	rpc.NewKeys(s.destroyer).Register(r)
+	s.monitoring.register(r)
+	s.evidencing.register(r)
+}
 
 // Outbox takes the events of this service's own calls: reading the log is itself logged.
 func (s *Service) Outbox() *outbox.Outbox { return s.outbox }
@@ -178,13 +238,17 @@ func (s *Service) Ready(ctx context.Context) error {
 	return err
 }
 
-// Run sequences accepted events, reports the service's own, and verifies the log at intervals, until ctx is done. It returns
+// Run makes the index follow the log, reports the service's own, and verifies the log at intervals, until ctx is done. It returns
 // an error only when log and index contradict each other: then nothing may be added before someone has looked.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.sequencer.Run(ctx) })
+	group.Go(func() error { return s.follower.Run(ctx) })
 	group.Go(func() error { s.outbox.Relay(ctx, ownClient{s.rpc}, s.cfg.Telemetry.Log); return nil })
 	group.Go(func() error { s.verifyAtIntervals(ctx); return nil })
+	group.Go(func() error { s.cosigner.Run(ctx); return nil })
+	group.Go(func() error { s.destroyer.Run(ctx, s.cfg.Telemetry.Log); return nil })
+	s.monitoring.run(ctx, group)
+	s.runEvidence(ctx, group)
 	return group.Wait()
 }
 
@@ -198,6 +262,9 @@ func (s *Service) Close() error {
 	}
 	if s.log != nil {
 		err = errors.Join(err, s.log.Close(ctx))
+	}
+	if s.keysDB != nil {
+		err = errors.Join(err, s.keysDB.Close())
 	}
 	if s.unlock != nil {
 		err = errors.Join(err, s.unlock())

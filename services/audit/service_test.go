@@ -28,6 +28,7 @@ import (
 	"github.com/privacyops/privacyops/libs/keyring"
 	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
@@ -41,11 +42,11 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victimVariable); dir != "" {
-		runVictim(dir)
+	if role := os.Getenv(victimVariable); role != "" {
+		runVictim(role)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(pgtest.Around(m))
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -60,8 +61,13 @@ func testKeyring() *keyring.Keyring {
 }
 
 // openService opens a service on a folder. The caller closes both it and the database.
-func openService(ctx context.Context, dir string, out *bytes.Buffer) (*audit.Service, *sqldb.DB, *telemetry.Telemetry, error) {
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: "sqlite:" + filepath.Join(dir, "audit.db")})
+func openService(ctx context.Context, dir string, out *bytes.Buffer, changes ...func(*audit.Config)) (*audit.Service, *sqldb.DB, *telemetry.Telemetry, error) {
+	return openServiceOn(ctx, dir, "sqlite:"+filepath.Join(dir, "audit.db"), out, changes...)
+}
+
+// openServiceOn is openService with the index in another database.
+func openServiceOn(ctx context.Context, dir, database string, out *bytes.Buffer, changes ...func(*audit.Config)) (*audit.Service, *sqldb.DB, *telemetry.Telemetry, error) {
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: database})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -69,10 +75,14 @@ func openService(ctx context.Context, dir string, out *bytes.Buffer) (*audit.Ser
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s, err := audit.New(ctx, audit.Config{
-		DB: db, LogDir: filepath.Join(dir, "log"), KeyFile: filepath.Join(dir, "log.key"), Origin: origin,
+	cfg := audit.Config{
+		DB: db, KeysDatabase: "sqlite:" + filepath.Join(dir, "audit-keys.db"), LogDir: filepath.Join(dir, "log"), KeyFile: filepath.Join(dir, "log.key"), Origin: origin,
 		Keyring: testKeyring(), Clock: clock.System(), NewID: newID, Telemetry: t, CheckpointInterval: 100 * time.Millisecond,
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	s, err := audit.New(ctx, cfg)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, db.Close())
 	}
@@ -82,21 +92,22 @@ func openService(ctx context.Context, dir string, out *bytes.Buffer) (*audit.Ser
 // suite is a service behind the server that it has in production, with certificates and tokens.
 type suite struct {
 	service *audit.Service
+	dir     string
 	issuer  *access.Issuer
 	ca      *server.Authority
 	peer    server.Peer
 	t       *telemetry.Telemetry
 }
 
-func newSuite(t *testing.T) *suite {
+func newSuite(t *testing.T, changes ...func(*audit.Config)) *suite {
 	t.Helper()
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(context.Background())
-	service, db, tel, err := openService(ctx, dir, &bytes.Buffer{})
+	service, db, tel, err := openService(ctx, dir, &bytes.Buffer{}, changes...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{service: service, t: tel}
+	s := &suite{service: service, dir: dir, t: tel}
 	if s.ca, err = server.NewAuthority(filepath.Join(dir, "certs"), time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +210,17 @@ func TestEventToProof(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkProof(t, proof)
-	if !bytes.Contains(proof.GetLeaf(), []byte(`"detail":{"statementSha256":"abab`)) || !bytes.Contains(proof.GetLeaf(), []byte(event.GetId())) {
-		t.Errorf("the leaf is %s", proof.GetLeaf())
+	if bytes.Contains(proof.GetLeaf(), []byte("abab")) || bytes.Contains(proof.GetLeaf(), []byte("sub_")) || !bytes.Contains(proof.GetLeaf(), []byte(event.GetId())) {
+		t.Errorf("the leaf of an event that names a person is %s", proof.GetLeaf())
+	}
+	announcement := report("school-a", "erasure") // what a certificate rests on names nobody, and stays in the open
+	announcement.SubjectRefs = nil
+	if _, err := auditv1.NewAuditIngestClient(conn).AppendAuditEvents(context.Background(), &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{announcement}}); err != nil {
+		t.Fatal(err)
+	}
+	announced, err := auditv1.NewAuditLogClient(conn).GetAuditEventProof(context.Background(), &auditv1.GetAuditEventProofRequest{Name: "controllers/school-a/auditEvents/" + announcement.GetId()})
+	if err != nil || !bytes.Contains(announced.GetLeaf(), []byte(`"detail":{"statementSha256":"abab`)) {
+		t.Errorf("the leaf of an announcement is %s (%v)", announced.GetLeaf(), err)
 	}
 	if proof.GetLogKey() != s.service.PublicKey() {
 		t.Errorf("the proof names the key %q, want %q", proof.GetLogKey(), s.service.PublicKey())
@@ -221,7 +241,7 @@ func TestEventToProof(t *testing.T) {
 	want := &auditv1.AuditEvent{
 		Name: name, Index: got.GetIndex(), Time: got.GetTime(), Actor: event.GetActor(), Action: event.GetAction(), Kind: event.GetKind(),
 		Resource: event.GetResource(), SubjectRefs: event.GetSubjectRefs(), Outcome: event.GetOutcome(), TraceId: "4bf92f3577b34da6a3ce929d0e0e4736",
-		Detail: event.GetDetail(), OccurTime: event.GetOccurTime(), Service: "erasure", ControllerSequence: 1,
+		Detail: event.GetDetail(), OccurTime: event.GetOccurTime(), Service: "erasure", ControllerSequence: 1, Publication: auditv1.AuditEvent_PUBLISHED,
 	}
 	if !proto.Equal(got, want) {
 		t.Errorf("the event is\n%v\nwant\n%v", got, want)

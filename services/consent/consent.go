@@ -116,7 +116,7 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.db); err != nil {
 		return err
 	}
-	s.outbox, err = outbox.New(ctx, outbox.Config{Service: Name, DB: s.db, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	s.outbox, err = outbox.New(ctx, outbox.Config{Service: Name, DB: s.db, Clock: s.cfg.Clock, Keyring: s.cfg.Keyring, NewID: s.cfg.NewID})
 	if err != nil {
 		return err
 	}

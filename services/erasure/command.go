@@ -38,6 +38,7 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends. Configure, where it is not nil, changes what the settings do not reach.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener, configure func(*Config)) (err error) {
+	p.Configured = c
 	key, err := keyring.ReadSecret(c.CertificateKey)
 	if err != nil {
 		return err

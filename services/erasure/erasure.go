@@ -104,7 +104,7 @@ func (s *Service) assemble(ctx context.Context) (err error) {
 	if err = migrate(ctx, s.db); err != nil {
 		return err
 	}
-	s.outbox, err = outbox.New(ctx, outbox.Config{Service: "erasure", DB: s.db, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	s.outbox, err = outbox.New(ctx, outbox.Config{Service: "erasure", DB: s.db, Clock: s.cfg.Clock, Keyring: s.cfg.Keyring, NewID: s.cfg.NewID})
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,9 @@ func (s *Service) assemble(ctx context.Context) (err error) {
 		s.store.Follow(func(m domain.Move) { s.events.Publish(redis.Controller(m.Controller), eventOf(m)) })
 	}
 	consent := clients.NewConsent(s.cfg.Consent)
+	log := clients.NewAudit(s.cfg.Audit)
 	s.engine = &domain.Engine{Store: s.store, Registers: consent, Participants: clients.Participants(s.cfg.Participants),
-		Proofs: clients.NewAudit(s.cfg.Audit), Erased: consent, Pseudonyms: s.cfg.Keyring, Signer: signer{s.cfg.Signer},
+		Proofs: log, Erased: consent, Keys: log, Pseudonyms: s.cfg.Keyring, Signer: signer{s.cfg.Signer},
 		Clock: s.cfg.Clock, NewID: s.cfg.NewID, Backoff: s.cfg.Backoff}
 	s.runner, err = jobs.NewRunner(s.db, jobs.Config{Handlers: map[string]jobs.Handler{store.JobAdvance: s.advance},
 		Timeout: jobTimeout, Exclusive: s.cfg.Exclusive, Logger: s.cfg.Telemetry.Log, Tracer: s.cfg.Telemetry.Tracer})
@@ -142,6 +143,7 @@ func (s signer) Issue(statement certificate.Statement, l certificate.Log) ([]byt
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	erasurev1.RegisterErasuresServer(r, &rpc.Server{Store: s.store, Registers: s.engine.Registers, Participants: s.engine.Participants,
 		Replies: s.replies, Outbox: s.outbox, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID, WatchEvery: watchEvery})
+	erasurev1.RegisterCertificateReaderServer(r, &rpc.CertificateServer{Store: s.store})
 	erasurev1.RegisterRostersServer(r, &rpc.RosterServer{Store: s.store, Replies: s.replies, Keyring: s.cfg.Keyring,
 		Clock: s.cfg.Clock, NewID: s.cfg.NewID, Limits: roster.Limits{MaxBytes: 64 << 20}})
 }
@@ -169,6 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.events.Run(relay) })
 	}
 	g.Go(func() error { s.sweep(ctx); return nil })
+	g.Go(func() error { s.watchTimes(ctx); return nil })
 	g.Go(func() error {
 		defer stopRelay()
 		<-ctx.Done()

@@ -28,6 +28,7 @@ import (
 type auditLog struct {
 	auditv1.UnimplementedAuditLogServer
 	auditv1.UnimplementedAuditIngestServer
+	auditv1.UnimplementedAuditKeysServer
 	signer note.Signer
 	key    string
 
@@ -36,6 +37,20 @@ type auditLog struct {
 	leaves [][]byte
 	hashes []tlog.Hash
 	places map[string]int64
+	// destroyed is whose keys were destroyed, and after how many events.
+	destroyed map[string]int
+}
+
+func (l *auditLog) DestroySubjectKeys(_ context.Context, req *auditv1.DestroySubjectKeysRequest) (*auditv1.DestroySubjectKeysResponse, error) {
+	if err := server.Validate(req); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ref := range req.GetSubjectRefs() {
+		l.destroyed[ref] = len(l.events)
+	}
+	return &auditv1.DestroySubjectKeysResponse{}, nil
 }
 
 func (l *auditLog) ReadHashes(indexes []int64) ([]tlog.Hash, error) {

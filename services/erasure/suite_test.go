@@ -104,7 +104,7 @@ func newSuite(t *testing.T) *suite {
 	s.issuer = must(access.OpenIssuer(dir))
 	skey, vkey, err := note.GenerateKey(nil, "audit.test/log")
 	check(t, err)
-	s.audit = &auditLog{signer: must(note.NewSigner(skey)), key: vkey, places: map[string]int64{}}
+	s.audit = &auditLog{signer: must(note.NewSigner(skey)), key: vkey, places: map[string]int64{}, destroyed: map[string]int{}}
 	ckey, _, err := note.GenerateKey(nil, "erasure.test/certificates")
 	check(t, err)
 	s.cfg = erasure.Config{
@@ -117,6 +117,7 @@ func newSuite(t *testing.T) *suite {
 	s.cfg.Audit = s.fake("audit", func(r grpc.ServiceRegistrar) {
 		auditv1.RegisterAuditLogServer(r, s.audit)
 		auditv1.RegisterAuditIngestServer(r, s.audit)
+		auditv1.RegisterAuditKeysServer(r, s.audit)
 	})
 	s.cfg.Consent = s.fake("consent", func(r grpc.ServiceRegistrar) {
 		consentv1.RegisterRegisterReaderServer(r, s.register)

@@ -40,6 +40,7 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
+	p.Configured = c
 	key, err := keyring.ReadSecret(c.SigningKey)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	flushTime = 5 * time.Second
 	// tidyEvery is how often files without an export, and answers that are older than any key is honoured, are looked for.
 	tidyEvery = time.Hour
+	// overdueEvery is how often exports are looked for whose time to answer is over, and overdueAgain how often one of them is told of.
+	overdueEvery = 30 * time.Second
+	overdueAgain = 24 * time.Hour
 )
 
 // Run works on exports, deletes packages whose time has come, and hands audit events to auditd, until ctx ends. Work that
@@ -53,6 +57,10 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	wait.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
 	wait.Go(func() { s.every(ctx, "sweep", s.cfg.Sweep, s.sweep) })
 	wait.Go(func() { s.every(ctx, "tidy", tidyEvery, s.tidy) })
+	late := map[domain.Ref]time.Time{}
+	wait.Go(func() {
+		s.every(ctx, "overdue", overdueEvery, func(ctx context.Context) error { return s.overdue(ctx, late) })
+	})
 	<-ctx.Done()
 
 	last := context.WithoutCancel(ctx)
@@ -97,6 +105,27 @@ func (s *Service) every(ctx context.Context, job string, interval time.Duration,
 
 // sweep enqueues a job for whatever is due: nothing is ever stuck for longer than this interval.
 func (s *Service) sweep(ctx context.Context) error { return s.store.Sweep(ctx, s.cfg.Clock.Now()) }
+
+// overdue tells the audit log of exports that are not ready within their time (GDPR art. 12(3)), so that it raises an alert. What was
+// told is remembered as long as the process lives: another one tells again, and the alert is counted on.
+func (s *Service) overdue(ctx context.Context, told map[domain.Ref]time.Time) error {
+	now := s.cfg.Clock.Now()
+	refs, err := s.store.Overdue(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if last, before := told[ref]; before && now.Sub(last) < overdueAgain {
+			continue
+		}
+		if err := s.store.TellOverdue(sqldb.WithController(ctx, string(ref.Controller)), ref); err != nil {
+			return err
+		}
+		told[ref] = now
+	}
+	maps.DeleteFunc(told, func(_ domain.Ref, last time.Time) bool { return now.Sub(last) >= overdueAgain })
+	return nil
+}
 
 // tidy deletes files that no export refers to: a crash between two steps may leave one. A file's name is in its export's row
 // before there is a file, so one without a row belongs to nobody, however new it is.

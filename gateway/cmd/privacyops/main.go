@@ -29,6 +29,8 @@ type cli struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a process on this machine whether it is ready. Exit code 0: it is."`
 	Move        moveCommand        `cmd:"" help:"Move an embedded installation to PostgreSQL."`
 
+	Witness witnessCommand `cmd:"" help:"Watch audit logs from outside, and cosign their checkpoints as long as they only grow."`
+
 	Version kong.VersionFlag `help:"Show the version."`
 }
 

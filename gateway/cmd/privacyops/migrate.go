@@ -17,6 +17,7 @@ type migrateCommand struct {
 	ConsentDatabase string `help:"URL of the consent service's database, as the role that owns its schema." placeholder:"URL" env:"PRIVACYOPS_CONSENT_DATABASE"`
 	ExportDatabase  string `help:"URL of the export service's database, as the role that owns its schema." placeholder:"URL" env:"PRIVACYOPS_EXPORT_DATABASE"`
 	ErasureDatabase string `help:"URL of the erasure service's database, as the role that owns its schema." placeholder:"URL" env:"PRIVACYOPS_ERASURE_DATABASE"`
+	KeysDatabase    string `help:"URL of the database of the audit service's keys, as the role that owns its schema." name:"audit-keys-database" placeholder:"URL" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE"`
 	AuditDatabase   string `help:"URL of the audit service's database, as the role that owns its schema." placeholder:"URL" env:"PRIVACYOPS_AUDIT_DATABASE"`
 }
 
@@ -30,6 +31,7 @@ func (c *migrateCommand) Run(ctx context.Context) error {
 	}{
 		{"consent", c.ConsentDatabase, consent.Migrate}, {"export", c.ExportDatabase, export.Migrate},
 		{"erasure", c.ErasureDatabase, erasure.Migrate}, {"audit", c.AuditDatabase, audit.Migrate},
+		{"audit-keys", c.KeysDatabase, audit.MigrateKeys},
 	} {
 		if s.database == "" {
 			continue

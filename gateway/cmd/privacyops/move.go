@@ -26,13 +26,14 @@ type moveCommand struct {
 
 // movedServices are those with a database of their own.
 func movedServices() []move.Service {
-	return []move.Service{{Name: "audit", Migrate: audit.Migrate}, {Name: "consent", Migrate: consent.Migrate},
+	return []move.Service{{Name: "audit", Migrate: audit.Migrate}, {Name: "audit_keys", Migrate: audit.MigrateKeys}, {Name: "consent", Migrate: consent.Migrate},
 		{Name: "export", Migrate: export.Migrate}, {Name: "erasure", Migrate: erasure.Migrate}}
 }
 
 // Run moves. Exit code 0 only if both engines hold the same.
 func (c *moveCommand) Run(ctx context.Context) error {
-	report, err := move.Run(ctx, move.Options{DataDir: c.From, To: c.To, Services: movedServices(), Progress: moveLines(os.Stderr), Now: time.Now})
+	report, err := move.Run(ctx, move.Options{DataDir: c.From, To: c.To, Services: movedServices(),
+		Note: func(ctx context.Context, database string) error { return audit.Note(ctx, database, "maintenance.move") }, Progress: moveLines(os.Stderr), Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("%w\nThe installation is in %s as it was; nothing is lost. When the cause is gone, run the same command again", err, c.From)
 	}

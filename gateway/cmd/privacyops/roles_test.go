@@ -219,7 +219,7 @@ func (in place) open(t *testing.T, name string) (s service) {
 			t.Fatal(derr)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		s, err = audit.New(ctx, audit.Config{DB: db, LogDir: filepath.Join(in.dir, "log"), KeyFile: filepath.Join(in.dir, "log.key"),
+		s, err = audit.New(ctx, audit.Config{DB: db, KeysDatabase: "sqlite:" + filepath.Join(in.dir, "audit-keys.db"), LogDir: filepath.Join(in.dir, "log"), KeyFile: filepath.Join(in.dir, "log.key"),
 			Origin: "privacyops.internal/audit", Keyring: ring, Clock: now, NewID: newID, Telemetry: tel})
 	}
 	if err != nil {

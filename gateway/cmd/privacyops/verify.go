@@ -14,6 +14,8 @@ import (
 // verifyCommand verifies evidence offline.
 type verifyCommand struct {
 	Certificate verifyCertificateCommand `cmd:"" help:"Verify an erasure certificate, offline. Exit code 0: verified, 1: not, 2: no certificate."`
+	Evidence    verifyEvidenceCommand    `cmd:"" help:"Verify an evidence package, offline. Exit code 0: verified, 1: not, 2: no evidence package."`
+	Log         verifyLogCommand         `cmd:"" help:"Verify a whole audit log, by its address or in a folder. Exit code 0: verified, 1: not, 2: it cannot be told."`
 }
 
 type verifyCertificateCommand struct {

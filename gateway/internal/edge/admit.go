@@ -24,20 +24,20 @@ var errToken = fault.New(fault.Unauthenticated, "TOKEN_INVALID",
 	"A valid access token is needed: send it once, as “Authorization: Bearer …”.")
 
 // authenticate tells the caller by the request's one token.
-func authenticate(r *http.Request, v *access.Verifier) (access.Caller, error) {
+func authenticate(r *http.Request, v *access.Verifier) (caller access.Caller, token string, err error) {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
-		return access.Caller{}, errToken
+		return access.Caller{}, "", errToken
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return access.Caller{}, errToken
+		return access.Caller{}, "", errToken
 	}
-	caller, err := v.Verify(r.Context(), token)
+	caller, err = v.Verify(r.Context(), token)
 	if err != nil && fault.From(err).Kind() == fault.Unauthenticated {
-		return access.Caller{}, errToken.Because(err)
+		return access.Caller{}, "", errToken.Because(err)
 	}
-	return caller, err
+	return caller, token, err
 }
 
 // checkForm refuses requests that no client of an interface like this sends.

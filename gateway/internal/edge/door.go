@@ -27,7 +27,7 @@ const (
 	answerTime = 15 * time.Second
 )
 
-// Config is what a door is made of. All but Limits, TrustedProxies and Secure is required.
+// Config is what a door is made of. All but Limits, TrustedProxies, Secure, Storm, Verified and Refused is required.
 type Config struct {
 	// Routes says what there is behind the door.
 	Routes *route.Table
@@ -45,6 +45,11 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Secure says that the public port speaks TLS, so that browsers are told to insist on it.
 	Secure bool
+	// Storm is told of a caller of whom many calls are refused because they are too many: at most once a minute and caller.
+	Storm func(ctx context.Context, c access.Caller)
+	// Verified is told of every good token, and Refused of every call without one. Neither may wait for anything.
+	Verified func(ctx context.Context, c access.Caller, token string)
+	Refused  func(ctx context.Context, why error)
 }
 
 type door struct {
@@ -52,6 +57,7 @@ type door struct {
 	next      http.Handler
 	addresses *meter
 	running   *gate
+	storms    *storms
 }
 
 // New makes the door in front of a handler. The handler finds the route with [route.From] and the caller with
@@ -62,7 +68,7 @@ func New(cfg Config, next http.Handler) (http.Handler, error) {
 		return nil, fmt.Errorf("edge: calls per caller: %w", err)
 	}
 	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent),
-		addresses: newMeter(cfg.Limits.CallsPerAddress)}
+		addresses: newMeter(cfg.Limits.CallsPerAddress), storms: newStorms()}
 	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}, nil
 }
 
@@ -116,14 +122,22 @@ func (v *visit) admit(r *http.Request) (ctx context.Context, leave func(), err e
 	if v.match.Public() {
 		return r.Context(), func() {}, nil
 	}
-	caller, err := authenticate(r, d.Verifier)
+	caller, token, err := authenticate(r, d.Verifier)
 	if err != nil {
+		if d.Refused != nil && fault.From(err).Kind() == fault.Unauthenticated {
+			d.Refused(r.Context(), err)
+		}
 		return nil, nil, err
+	}
+	if d.Verified != nil {
+		d.Verified(r.Context(), caller, token)
 	}
 	if err := d.count(r.Context(), caller); err != nil {
 		return nil, nil, err
 	}
-	leave, err = d.running.enter(caller.Ref)
+	if leave, err = d.running.enter(caller.Ref); err != nil {
+		d.refused(r.Context(), caller)
+	}
 	return access.WithCaller(r.Context(), caller), leave, err
 }
 

@@ -50,9 +50,17 @@ func (l Limits) perCaller() redis.Rate {
 // whole: one for each of its controllers would give an operator as many rates as there are controllers.
 func (d *door) count(ctx context.Context, c access.Caller) error {
 	if v := d.Limiter.Allow(ctx, "", c.Ref, d.Limits.perCaller()); !v.Allowed {
+		d.refused(ctx, c)
 		return tooFast(v.RetryAfter)
 	}
 	return nil
+}
+
+// refused counts a call that was one too many.
+func (d *door) refused(ctx context.Context, c access.Caller) {
+	if d.storms.refused(c.Ref, d.Clock.Now()) && d.Storm != nil {
+		d.Storm(ctx, c)
+	}
 }
 
 // tooFast is the refusal of a call that may come again after a while.

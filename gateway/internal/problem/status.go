@@ -23,8 +23,9 @@ var conflicts = map[string]bool{
 
 // gone are the reasons for which the resource has reached the end of its time.
 var gone = map[string]bool{
-	"EXPORT_EXPIRED":  true,
-	"PACKAGE_EXPIRED": true,
+	"EXPORT_EXPIRED":    true,
+	"PACKAGE_EXPIRED":   true,
+	"PACKAGE_WITHDRAWN": true,
 }
 
 // statusClientClosed is the customary status for a caller who went away; nobody reads it but the log.

@@ -62,6 +62,8 @@ func Own() []route.Route {
 	return []route.Route{
 		{Method: http.MethodGet, Template: "/v1/controllers/{controller}/exports/{export}/package",
 			RPC: exportv1.Exports_ReadPackage_FullMethodName, Kind: route.Download},
+		{Method: http.MethodGet, Template: "/v1/controllers/{controller}/evidence/{evidence}/package",
+			RPC: auditv1.AuditEvidence_ReadEvidencePackage_FullMethodName, Kind: route.Download},
 		{Method: http.MethodPost, Template: "/v1/controllers/{controller}/rosters:import",
 			RPC: erasurev1.Rosters_ImportRoster_FullMethodName, Kind: route.Upload,
 			Query: map[string]bool{"format": false, "requestId": false}},
@@ -72,6 +74,7 @@ func Own() []route.Route {
 // Handler serves the routes of the services. Requests reach it through the door (package edge), which has found the route
 // and authenticated the caller.
 type Handler struct {
+	reports  *reports
 	log      *slog.Logger
 	mux      *runtime.ServeMux
 	conns    map[protoreflect.FullName]*guarded // by proto package
@@ -90,19 +93,23 @@ func New(ctx context.Context, cfg Config, t *route.Table) (*Handler, error) {
 	guard := func(conn grpc.ClientConnInterface) *guarded {
 		return &guarded{conn: conn, rules: rules, reports: d, memory: m}
 	}
-	h := &Handler{log: cfg.Log, draining: make(chan struct{}), conns: map[protoreflect.FullName]*guarded{
+	h := &Handler{reports: d, log: cfg.Log, draining: make(chan struct{}), conns: map[protoreflect.FullName]*guarded{
 		"privacyops.consent.v1": guard(cfg.Consent), "privacyops.export.v1": guard(cfg.Export),
 		"privacyops.erasure.v1": guard(cfg.Erasure), "privacyops.audit.v1": guard(cfg.Audit),
 	}}
 	h.files = map[string]http.HandlerFunc{
-		exportv1.Exports_ReadPackage_FullMethodName:   h.servePackage,
-		erasurev1.Rosters_ImportRoster_FullMethodName: h.importRoster,
-		auditv1.AuditLog_GetTile_FullMethodName:       h.serveTile,
+		exportv1.Exports_ReadPackage_FullMethodName:              h.serveExport,
+		auditv1.AuditEvidence_ReadEvidencePackage_FullMethodName: h.serveEvidence,
+		erasurev1.Rosters_ImportRoster_FullMethodName:            h.importRoster,
+		auditv1.AuditLog_GetTile_FullMethodName:                  h.serveTile,
 	}
 	var err error
 	h.mux, err = h.newMux(ctx)
 	return h, err
 }
+
+// ReportStorm tells the audit service of a caller of whom many calls were refused because they were too many.
+func (h *Handler) ReportStorm(ctx context.Context, c access.Caller) { h.reports.storm(ctx, c) }
 
 func rulesOf(t *route.Table) access.Rules {
 	rules := access.Rules{}

@@ -9,19 +9,17 @@ import (
 
 	"github.com/privacyops/privacyops/gateway/internal/problem"
 	"github.com/privacyops/privacyops/libs/fault"
-	exportv1 "github.com/privacyops/privacyops/proto/gen/privacyops/export/v1"
 )
 
 // packageReader reads a package of known size from the service, from wherever it is positioned. It asks the service for
 // nothing before the first read.
 type packageReader struct {
-	ctx    context.Context //nolint:containedctx // io.Reader has no other place for it
-	client exportv1.ExportsClient
-	name   string
-	size   int64
+	ctx  context.Context //nolint:containedctx // io.Reader has no other place for it
+	read func(ctx context.Context, offset int64) (next func() ([]byte, error), err error)
+	size int64
 
 	offset int64
-	stream exportv1.Exports_ReadPackageClient
+	next   func() ([]byte, error)
 	cancel context.CancelFunc
 	chunk  []byte
 	err    error // why reading broke off
@@ -62,20 +60,20 @@ func (p *packageReader) Read(b []byte) (int, error) {
 }
 
 func (p *packageReader) receive() error {
-	if p.stream == nil {
+	if p.next == nil {
 		ctx, cancel := context.WithCancel(p.ctx)
-		stream, err := p.client.ReadPackage(ctx, &exportv1.ReadPackageRequest{Name: p.name, Offset: p.offset})
+		next, err := p.read(ctx, p.offset)
 		if err != nil {
 			cancel()
 			return err
 		}
-		p.stream, p.cancel = stream, cancel
+		p.next, p.cancel = next, cancel
 	}
-	piece, err := p.stream.Recv()
+	piece, err := p.next()
 	if errors.Is(err, io.EOF) {
 		return fault.New(fault.Internal, "PACKAGE_TRUNCATED", "Internal error.").Because(io.ErrUnexpectedEOF)
 	}
-	p.chunk = piece.GetData()
+	p.chunk = piece
 	return err
 }
 
@@ -84,7 +82,7 @@ func (p *packageReader) close() {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	p.stream, p.cancel, p.chunk = nil, nil, nil
+	p.next, p.cancel, p.chunk = nil, nil, nil
 }
 
 // lateHeader holds an answer's header back until its first byte is there, so that a package that cannot be read is an error

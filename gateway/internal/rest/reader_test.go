@@ -33,6 +33,10 @@ func (p *packages) ReadPackage(_ context.Context, req *exportv1.ReadPackageReque
 	return &pieces{rest: p.content[req.GetOffset():], piece: p.piece}, nil
 }
 
+func (p *packages) read(ctx context.Context, offset int64) (func() ([]byte, error), error) {
+	return piecewise(p.ReadPackage(ctx, &exportv1.ReadPackageRequest{Offset: offset}))
+}
+
 func (p *pieces) Recv() (*exportv1.PackageChunk, error) {
 	if len(p.rest) == 0 {
 		return nil, io.EOF
@@ -48,7 +52,7 @@ func TestPackageReaderIsAReadSeeker(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		content := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(rt, "content")
 		p := &packages{content: content, piece: rapid.IntRange(1, 64).Draw(rt, "piece")}
-		r := &packageReader{ctx: context.Background(), client: p, size: int64(len(content))}
+		r := &packageReader{ctx: context.Background(), read: p.read, size: int64(len(content))}
 		if err := iotest.TestReader(r, content); err != nil {
 			rt.Fatal(err)
 		}
@@ -58,7 +62,7 @@ func TestPackageReaderIsAReadSeeker(t *testing.T) {
 func TestPackageReaderAsksOnlyWhenRead(t *testing.T) {
 	t.Parallel()
 	p := &packages{content: bytes.Repeat([]byte("x"), 100), piece: 10}
-	r := &packageReader{ctx: t.Context(), client: p, size: 100}
+	r := &packageReader{ctx: t.Context(), read: p.read, size: 100}
 	for _, whence := range []int{io.SeekEnd, io.SeekStart} {
 		if _, err := r.Seek(0, whence); err != nil {
 			t.Fatal(err)
@@ -78,7 +82,7 @@ func TestPackageReaderAsksOnlyWhenRead(t *testing.T) {
 // A package that is shorter than it says is an error, not a short file.
 func TestPackageReaderNoticesTheEnd(t *testing.T) {
 	t.Parallel()
-	r := &packageReader{ctx: t.Context(), client: &packages{content: []byte("short"), piece: 2}, size: 10}
+	r := &packageReader{ctx: t.Context(), read: (&packages{content: []byte("short"), piece: 2}).read, size: 10}
 	if _, err := io.ReadAll(r); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}

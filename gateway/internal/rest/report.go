@@ -18,6 +18,7 @@ import (
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
 // reportTime bounds how long an answer waits for its event to be accepted.
@@ -54,6 +55,20 @@ func (r *reports) denied(ctx context.Context, rule *access.Method, c access.Call
 	if err := r.send(ctx, e); err != nil {
 		r.log.ErrorContext(ctx, "a refused call left no audit event", "method", rule.FullName, "error_kind", fmt.Sprintf("%T", err))
 	}
+}
+
+// storm writes the event of a caller of whom many calls were refused. It does not wait: the call is refused as it is.
+func (r *reports) storm(ctx context.Context, c access.Caller) {
+	e := &auditv1.ReportedEvent{
+		Id: r.newID(), Service: "gateway", Actor: &auditv1.Actor{Kind: auditv1.Actor_CALLER, Ref: c.Ref, Roles: c.Roles},
+		Action: "rate_limit.storm", Kind: authv1.Rule_ADMIN, Outcome: auditv1.AuditEvent_DENIED, Reason: "RATE_LIMITED",
+		OccurTime: timestamppb.New(r.clock.Now()),
+	}
+	go func() {
+		if err := r.send(ctx, e); err != nil {
+			r.log.ErrorContext(ctx, "a storm of calls left no audit event", "error_kind", fmt.Sprintf("%T", err))
+		}
+	}()
 }
 
 // replayed writes the event of a call that is answered from memory, with the detail that a service would give it. The answer

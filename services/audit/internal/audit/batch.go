@@ -36,6 +36,8 @@ type Decision struct {
 	Trace []byte
 	// SubjectRefs are the pseudonyms of the person, at most MaxSubjectRefs.
 	SubjectRefs []SubjectRef
+	// People are the keys of the person, in ascending order, in place of SubjectRefs once the event is sealed.
+	People []KeyID
 	// Activity that was asked about, a place in Texts.
 	Activity uint32
 	// Version of the activity; 0 where it is unknown.
@@ -56,7 +58,7 @@ func (e Event) Decision(place int) Event {
 	d := &b.Decisions[place]
 	out := Event{
 		ID: eventID(d.ID), Controller: e.Controller, Service: e.Service, Actor: b.Actors[d.Actor],
-		Action: e.Action, Kind: e.Kind, Outcome: e.Outcome, SubjectRefs: d.SubjectRefs,
+		Action: e.Action, Kind: e.Kind, Outcome: e.Outcome, SubjectRefs: d.SubjectRefs, People: d.People,
 		Resource:     "controllers/" + string(e.Controller) + "/activities/" + b.Texts[d.Activity],
 		OccurredTime: e.OccurredTime.Add(time.Duration(d.Offset) * time.Microsecond),
 		Detail:       b.detail(d),
@@ -85,19 +87,10 @@ func (b *Batch) detail(d *Decision) map[string]string {
 	return out
 }
 
-// subjects returns the pseudonyms of all decisions in ascending order, each once.
-func (b *Batch) subjects() []SubjectRef {
-	out := make([]SubjectRef, 0, len(b.Decisions))
-	for i := range b.Decisions {
-		out = append(out, b.Decisions[i].SubjectRefs...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// about reports whether a decision names one of these people.
-func (d *Decision) about(refs []SubjectRef) bool {
-	return slices.ContainsFunc(d.SubjectRefs, func(r SubjectRef) bool { return slices.Contains(refs, r) })
+// about reports whether a decision names one of these people: by key or, where it was recorded before there were keys, by pseudonym.
+func (d *Decision) about(people []KeyID, refs []SubjectRef) bool {
+	return slices.ContainsFunc(d.SubjectRefs, func(r SubjectRef) bool { return slices.Contains(refs, r) }) ||
+		slices.ContainsFunc(d.People, func(p KeyID) bool { return slices.Contains(people, p) })
 }
 
 // Find returns the place of the decision with an id, and whether the batch has it.

@@ -21,7 +21,7 @@ func mixed() []audit.Event {
 }
 
 // everything returns all that a search shows of school-a.
-func everything(t *testing.T, s audit.Store, q audit.Query) []audit.Record {
+func everything(t *testing.T, s audit.Index, q audit.Query) []audit.Record {
 	t.Helper()
 	q.Controller, q.Limit = "school-a", 1000
 	records, err := s.Search(context.Background(), q)
@@ -31,18 +31,26 @@ func everything(t *testing.T, s audit.Store, q audit.Query) []audit.Record {
 	return records
 }
 
-// TestStoreIsRebuiltFromTheLog: a store that has lost everything gets all of it from the leaves, and finds decisions as before.
-func TestStoreIsRebuiltFromTheLog(t *testing.T) {
+// TestIndexIsRebuiltFromTheLog: an index that has lost everything gets all of it from the leaves, and finds decisions as before.
+func TestIndexIsRebuiltFromTheLog(t *testing.T) {
 	t.Parallel()
-	s, _ := openStore(t)
-	log := &memoryLog{}
-	accept(t, s, mixed()...)
-	drain(t, audit.NewSequencer(s, log, audit.SequencerOptions{}))
+	d := openDesk(t)
+	d.accept(t, mixed()...)
+	stop := d.follow(t)
+	d.settle(t)
+	stop()
+	s, log := d.index, d.log
 	empty, _ := openStore(t)
-	if err := audit.NewSequencer(empty, log, audit.SequencerOptions{Batch: 3}).Recover(context.Background()); err != nil {
+	rebuilt := newDesk(t, empty, log)
+	requireSound(t, empty, log, eventIDs(mixed()))
+	before, err := s.Window(context.Background(), 0, 100)
+	if err != nil {
 		t.Fatal(err)
 	}
-	requireSound(t, empty, log, eventIDs(mixed()))
+	after, err := empty.Window(context.Background(), 0, 100)
+	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Errorf("the rows: %v (-before +rebuilt):\n%s", err, diff)
+	}
 	for name, q := range map[string]audit.Query{
 		"all":     {},
 		"subject": {SubjectRefs: []audit.SubjectRef{"s-one-3"}},
@@ -57,8 +65,8 @@ func TestStoreIsRebuiltFromTheLog(t *testing.T) {
 	if r, err := empty.Get(context.Background(), "school-a", id); err != nil || r.ID != id || r.Index != 3 {
 		t.Errorf("a decision by its id: %+v, %v", r.Event, err)
 	}
-	if receipts, err := empty.Accept(context.Background(), storetest.Base, mixed()[3:]); err != nil || receipts[0].Status != audit.Duplicate {
-		t.Errorf("the batch comes again: %+v, %v", receipts, err)
+	if receipts := rebuilt.accept(t, mixed()[3:]...); receipts[0].Status != audit.Duplicate {
+		t.Errorf("the batch comes again: %+v", receipts)
 	}
 }
 
@@ -66,26 +74,30 @@ func TestStoreIsRebuiltFromTheLog(t *testing.T) {
 func TestVerifierFindsChangesToDecisions(t *testing.T) {
 	t.Parallel()
 	for name, statement := range map[string]string{
-		"count":            `UPDATE entry SET decisions = 0 WHERE position = 2`,
-		"one less":         `UPDATE entry SET decisions = 4 WHERE position = 2`,
-		"person removed":   `DELETE FROM entry_subject WHERE position = 2 AND subject_ref = 's-one-3'`,
-		"person added":     `INSERT INTO entry_subject (subject_ref, position) VALUES ('s-more', 2)`,
-		"ids removed":      `DELETE FROM entry_decisions WHERE position = 2`,
-		"ids moved":        `UPDATE entry_decisions SET position = 1 WHERE position = 2`,
-		"first id changed": `UPDATE entry_decisions SET first_id = last_id WHERE position = 2`,
-		"last id changed":  `UPDATE entry_decisions SET last_id = first_id WHERE position = 2`,
-		"other controller": `UPDATE entry_decisions SET controller = 'school-b' WHERE position = 2`,
-		"ids added":        `INSERT INTO entry_decisions SELECT controller, last_id, last_id, position FROM entry_decisions WHERE position = 2`,
+		"count":            `UPDATE entry SET decisions = 0 WHERE position = 1`,
+		"one less":         `UPDATE entry SET decisions = 4 WHERE position = 1`,
+		"person removed":   `UPDATE entry_people SET people = substr(people, 5) WHERE position = 1`,
+		"person added":     `UPDATE entry_people SET people = x'00000000' || people WHERE position = 1`,
+		"people removed":   `DELETE FROM entry_people WHERE position = 1`,
+		"people moved":     `UPDATE entry_people SET position = 0 WHERE position = 1`,
+		"people's school":  `UPDATE entry_people SET controller = 'school-b' WHERE position = 1`,
+		"people's time":    `UPDATE entry_people SET received_at = received_at - 1 WHERE position = 1`,
+		"a single person":  `INSERT INTO entry_person (person, position) VALUES (x'00112233445566778899aabbccddeeff', 1)`,
+		"ids removed":      `DELETE FROM entry_decisions WHERE position = 1`,
+		"ids moved":        `UPDATE entry_decisions SET position = 0 WHERE position = 1`,
+		"first id changed": `UPDATE entry_decisions SET first_id = last_id WHERE position = 1`,
+		"last id changed":  `UPDATE entry_decisions SET last_id = first_id WHERE position = 1`,
+		"other controller": `UPDATE entry_decisions SET controller = 'school-b' WHERE position = 1`,
+		"ids added":        `INSERT INTO entry_decisions SELECT controller, last_id, last_id, position FROM entry_decisions WHERE position = 1`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, db := openStore(t)
 			log := &memoryLog{}
-			accept(t, s, mixed()...)
-			drain(t, audit.NewSequencer(s, log, audit.SequencerOptions{}))
+			newDesk(t, s, log).accept(t, mixed()...)
 			requireSound(t, s, log, eventIDs(mixed()))
 			err := db.Write(context.Background(), func(ctx context.Context, tx sqldb.Tx) error {
-				for _, trigger := range []string{"entry_keeps", "entry_subject_stays", "entry_decisions_keeps", "entry_decisions_stays"} {
+				for _, trigger := range entryTriggers {
 					if _, err := tx.Exec(ctx, "DROP TRIGGER "+trigger); err != nil {
 						return err
 					}
@@ -101,7 +113,7 @@ func TestVerifierFindsChangesToDecisions(t *testing.T) {
 			}
 			report, err := audit.NewVerifier(s, log, log).Verify(context.Background())
 			want := uint64(1)
-			if strings.Contains(statement, "SET position = 1") {
+			if strings.Contains(statement, "SET position = 0") {
 				want = 0 // the row that got them is the first to be wrong
 			}
 			if err != nil || report.Finding == nil || report.Finding.Index != want {
@@ -116,8 +128,8 @@ func TestProverOfDecisions(t *testing.T) {
 	t.Parallel()
 	s, _ := openStore(t)
 	log := &memoryLog{}
-	accept(t, s, mixed()...)
-	drain(t, audit.NewSequencer(s, log, audit.SequencerOptions{}))
+	newDesk(t, s, log).accept(t, mixed()...)
+	requireSound(t, s, log, eventIDs(mixed()))
 	prover := audit.NewProver(s, log, time.Second, time.Millisecond)
 	batch := mixed()[1]
 	for _, id := range []audit.EventID{batch.ID, batch.Decision(0).ID, batch.Decision(4).ID} {
@@ -135,46 +147,32 @@ func TestProverOfDecisions(t *testing.T) {
 	}
 }
 
-// TestSequencerGathersLargeLeaves: after a step with batches the next ones wait, after single events they do not.
-func TestSequencerGathersLargeLeaves(t *testing.T) {
+// TestRecorderGathersLargeLeaves: after decisions the next ones wait for others, unless there is enough to do; after single events
+// they do not.
+func TestRecorderGathersLargeLeaves(t *testing.T) {
 	t.Parallel()
+	large := func(n int) []audit.Event { return []audit.Event{storetest.Decisions("school-a", n, 50)} }
+	var much []audit.Event
+	for n := range 20 {
+		much = append(much, storetest.Decisions("school-a", 100+n, 200))
+	}
 	for name, test := range map[string]struct {
-		event func(n int) audit.Event
-		waits bool
+		first, second []audit.Event
+		waits         bool
 	}{
-		"large": {func(n int) audit.Event { return storetest.Decisions("school-a", n, 50) }, true},
-		"small": {func(n int) audit.Event { return storetest.Event("school-a", n) }, false},
+		"large":          {large(1), large(2), true},
+		"small":          {storetest.Events("school-a", 1, 1), storetest.Events("school-a", 2, 1), false},
+		"large and much": {large(1), much, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := openStore(t)
-			log, added := &memoryLog{}, make(chan int, 10)
-			log.appendFault = func(n int) (int, error) { added <- n; return n, nil }
-			seq := audit.NewSequencer(s, log, audit.SequencerOptions{Poll: time.Millisecond, Gather: time.Hour})
-			ctx, stop := context.WithCancel(context.Background())
-			done := make(chan error, 1)
-			accept(t, s, test.event(1))
-			go func() { done <- seq.Run(ctx) }()
-			<-added
-			accept(t, s, test.event(2))
-			seq.Wake()
-			patience := 10 * time.Second
-			if test.waits {
-				patience = 100 * time.Millisecond
-			}
-			select {
-			case <-added:
-				if test.waits {
-					t.Error("the second batch did not wait")
-				}
-			case <-time.After(patience):
-				if !test.waits {
-					t.Error("the second event waits")
-				}
-			}
-			stop()
-			if err := <-done; err != nil {
-				t.Error(err)
+			d := newDesk(t, s, &memoryLog{}, func(r *audit.RecorderOptions, _ *audit.FollowerOptions) { r.Gather = 300 * time.Millisecond })
+			d.accept(t, test.first...)
+			begun := time.Now()
+			d.accept(t, test.second...)
+			if waited := time.Since(begun) >= 300*time.Millisecond; waited != test.waits {
+				t.Errorf("it took %v", time.Since(begun))
 			}
 		})
 	}

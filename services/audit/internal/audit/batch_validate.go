@@ -78,7 +78,7 @@ func (e Event) validateBatch() error {
 		return &FieldError{"outcome", "must be OK, without a reason, where there are decisions"}
 	case e.Actor.Kind != ActorService || e.Actor.Ref != e.Service:
 		return &FieldError{"actor", "must be the reporting service where there are decisions"}
-	case len(e.SubjectRefs) > 0:
+	case len(e.SubjectRefs)+len(e.People)+len(e.Sealed) > 0:
 		return &FieldError{"subject_refs", "must be empty: the decisions name people themselves"}
 	case !e.detailIsCount():
 		return &FieldError{"detail", `must hold nothing but the "count" of the decisions`}
@@ -145,6 +145,9 @@ func (b *Batch) check(d *Decision) (field, problem string) {
 		return "recipient", "must be the place in texts of a recipient, plus one, or 0"
 	case len(d.Consent) != 0 && !validUUID(d.Consent):
 		return "consent", "must be a UUID of 16 bytes, or empty"
+	}
+	if !ascending(d.People) || len(d.People) > MaxSubjectRefs || len(d.People) > 0 && len(d.SubjectRefs) > 0 {
+		return "people", "must hold the keys of people in ascending order, in place of pseudonyms"
 	}
 	for _, r := range d.SubjectRefs {
 		if !validRef(string(r)) {

@@ -23,15 +23,16 @@
 // everything else ([Query.Unfold], [Event.Decision]), and a decision's proof is that of its batch. Only a trace gets no span for
 // each of them.
 //
-// # Order and crashes
+// # The log comes first
 //
-// A store keeps the accepted entries and a queue of those the log does not have yet. One [Sequencer] takes the
-// queue in order, adds the leaves to the log, large ones a few at a time, and notes where they landed. The log is the truth and the store an
-// index of it: after a start and after any failure the sequencer first reads the log from where the index ends
-// and follows it ([Sequencer.Recover]), so that a crash between the two never makes a second entry for one event.
+// [Recorder] gives each new event its stamps and adds it to the log; only when the log has it is it accepted. Reports that come at
+// the same time share a batch, and there is one batch at a time: what it has used of times and numbers counts when the log has it,
+// so that a failure leaves no gap. [Follower] brings the entries into the index, a store that can be made anew from the log. After a
+// start and after any failure the index is first brought to the log's end ([Recorder.Recover]); so what was recorded is known
+// again, and no event becomes an entry twice, wherever a crash came in between.
 //
 // # Proof and check
 //
 // [Prover] waits until a signed checkpoint covers an entry and returns its inclusion proof. [Verifier] replays
-// the log and compares it with the index row by row.
+// the log and compares it with the index row by row. [Reader] finds what was accepted before it was asked: it waits for the index.
 package audit

@@ -59,11 +59,15 @@ const (
 	KindDecision Kind = "DECISION"
 	// KindAuditRead: the audit log itself was read (logging duty L.4).
 	KindAuditRead Kind = "AUDIT_READ"
+	// KindLogin: a token came to the suite for the first time.
+	KindLogin Kind = "LOGIN"
+	// KindKeyUse: a key of the suite was used, made or destroyed.
+	KindKeyUse Kind = "KEY_USE"
 )
 
 var kinds = []Kind{
 	KindView, KindCreate, KindModify, KindDelete, KindExport,
-	KindAdmin, KindDecision, KindAuditRead,
+	KindAdmin, KindDecision, KindAuditRead, KindLogin, KindKeyUse,
 }
 
 // Valid reports whether k is one of the kinds above.
@@ -114,8 +118,17 @@ type Event struct {
 	// Detail holds further ids, hashes and counts, at most MaxDetails. An erasure certificate is tied to its entry by
 	// the key "statementSha256".
 	Detail map[string]string
+	// BeforeDigest and AfterDigest are of the resource before and after a change, 64 lower-case hex digits each: two events of a
+	// resource between which nothing was left out have the same digest where they meet. Empty: there was none, or nothing changed.
+	BeforeDigest string
+	AfterDigest  string
 	// Batch holds the decisions that the event stands for; nil for all events but those with decisions.
 	Batch *Batch
+	// People are the keys of those whom the event names, in ascending order, once it is sealed ([Event.Sealing]), and Sealed is
+	// what only all of these keys together make readable: SubjectRefs, Resource, Detail and the digests, which are then empty.
+	// A batch is sealed in its decisions alone, each of which names People.
+	People []KeyID
+	Sealed []byte
 }
 
 // TraceID returns the trace id of the event's trace context, 32 hex digits, or "" where there is none.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -37,7 +38,7 @@ var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 })
 
 // openStore opens the real store on a database of its own.
-func openStore(t *testing.T) (audit.Store, *sqldb.DB) {
+func openStore(t *testing.T) (audit.Index, *sqldb.DB) {
 	t.Helper()
 	content, err := emptyDatabase()
 	if err != nil {
@@ -63,6 +64,8 @@ func openStore(t *testing.T) (audit.Store, *sqldb.DB) {
 type memoryLog struct {
 	mu     sync.Mutex
 	leaves [][]byte
+	// appends counts the batches.
+	appends int
 	// appendFault, if set, is asked before leaves are added and says how many of them are, and with which error.
 	appendFault func(n int) (int, error)
 	unpublished int
@@ -71,6 +74,7 @@ type memoryLog struct {
 func (l *memoryLog) Append(_ context.Context, leaves [][]byte) ([]uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.appends++
 	n, err := len(leaves), error(nil)
 	if l.appendFault != nil {
 		n, err = l.appendFault(n)
@@ -140,13 +144,13 @@ func (l *memoryLog) publish(unpublished int) {
 }
 
 // ids reads the ids of all events in the log.
-func (l *memoryLog) ids(t *testing.T) []audit.EventID {
+func (l *memoryLog) ids(t require) []audit.EventID {
 	t.Helper()
 	var out []audit.EventID
 	for _, raw := range l.leaves {
 		entry, err := audit.ParseLeaf(raw)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		out = append(out, entry.ID)
 	}
@@ -170,3 +174,12 @@ func (c *fixedClock) set(now time.Time) {
 	defer c.mu.Unlock()
 	c.now = now
 }
+
+// setFault sets appendFault while the log may be in use.
+func (l *memoryLog) setFault(fault func(n int) (int, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.appendFault = fault
+}
+
+var noTracer = noop.NewTracerProvider().Tracer("test")

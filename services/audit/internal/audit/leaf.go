@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// leafSchema opens every leaf, so that its bytes mean nothing else and a later form can be told apart.
-const leafSchema = "privacyops.audit.entry.v1"
+// The schemas open every leaf, so that its bytes mean nothing else. Which one it is says how people are named: in the first form
+// by pseudonym, in the open (what was written before there were keys for people) or not at all; in the second by their keys.
+const (
+	leafSchema   = "privacyops.audit.entry.v1"
+	leafSchemaV2 = "privacyops.audit.entry.v2"
+)
 
 // timeLayout writes a time in UTC with exactly six decimals: one time, one text.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
@@ -30,6 +34,8 @@ var ErrLeaf = errors.New("audit: not a leaf")
 type leaf struct {
 	Action             string            `json:"action"`
 	Actor              leafActor         `json:"actor"`
+	AfterDigest        string            `json:"afterDigest,omitempty"`
+	BeforeDigest       string            `json:"beforeDigest,omitempty"`
 	Controller         ControllerID      `json:"controller,omitempty"`
 	ControllerSequence uint64            `json:"controllerSequence,omitempty"`
 	Decisions          *leafBatch        `json:"decisions,omitempty"`
@@ -38,10 +44,12 @@ type leaf struct {
 	Kind               Kind              `json:"kind"`
 	OccurredTime       string            `json:"occurredTime"`
 	Outcome            Outcome           `json:"outcome"`
+	People             []KeyID           `json:"people,omitempty"`
 	Reason             string            `json:"reason,omitempty"`
 	ReceivedTime       string            `json:"receivedTime,omitempty"`
 	Resource           string            `json:"resource,omitempty"`
 	Schema             string            `json:"schema"`
+	Sealed             []byte            `json:"sealed,omitempty"`
 	Service            string            `json:"service"`
 	SubjectRefs        []SubjectRef      `json:"subjectRefs,omitempty"`
 	TraceParent        string            `json:"traceParent,omitempty"`
@@ -62,7 +70,7 @@ type leafBatch struct {
 
 // Leaf returns the bytes of the entry in the log: its canonical JSON (RFC 8785). It refuses an entry that breaks
 // the rules of [Event.Validate], has no time of receipt or no number, or is longer than MaxLeafBytes (MaxBatchLeafBytes with
-// decisions).
+// decisions and when it is sealed).
 func (e Entry) Leaf() ([]byte, error) {
 	if err := e.validate(); err != nil {
 		return nil, err
@@ -71,20 +79,36 @@ func (e Entry) Leaf() ([]byte, error) {
 	l.ControllerSequence = e.ControllerSequence
 	l.ReceivedTime = e.ReceivedTime.UTC().Format(timeLayout)
 	raw, err := json.Marshal(l)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case e.Batch == nil && len(raw) > MaxLeafBytes:
-		return nil, &FieldError{"event", fmt.Sprintf("must be at most %d bytes as JSON", MaxLeafBytes)}
-	case len(raw) > MaxBatchLeafBytes:
-		return nil, &FieldError{"decisions", fmt.Sprintf("must be at most %d bytes as JSON; report fewer decisions in one event", MaxBatchLeafBytes)}
+	}
+	if err := e.fits(len(raw)); err != nil {
+		return nil, err
 	}
 	return raw, nil
 }
 
+// fits checks the length of the event's leaf. Sealing makes the leaf of an event longer by a third: it has the log's own bound.
+func (e Event) fits(length int) *FieldError {
+	switch {
+	case e.Batch == nil && len(e.Sealed) == 0 && length > MaxLeafBytes:
+		return &FieldError{"event", fmt.Sprintf("must be at most %d bytes as JSON", MaxLeafBytes)}
+	case e.Batch == nil && length > MaxBatchLeafBytes:
+		return &FieldError{"event", fmt.Sprintf("must be at most %d bytes as JSON when it is sealed; name fewer people or details in one event", MaxBatchLeafBytes)}
+	case length > MaxBatchLeafBytes:
+		return &FieldError{"decisions", fmt.Sprintf("must be at most %d bytes as JSON; report fewer decisions in one event", MaxBatchLeafBytes)}
+	}
+	return nil
+}
+
 // Digest returns the SHA-256 digest of what the reporter said, without what this service adds. Two reports with the
 // same id are the same event exactly when their digests are equal.
+//
+// The digest of a sealed event is that of its open part alone. One of the whole would let whoever guesses the person and the
+// detail see that the guess is right, long after the keys were destroyed; and an event that is reported again after that must be
+// known again, although it cannot be sealed the same way any more.
 func (e Event) Digest() ([sha256.Size]byte, error) {
+	e = e.open()
 	raw, err := json.Marshal(eventLeaf(e))
 	if err != nil {
 		return [sha256.Size]byte{}, err
@@ -104,7 +128,7 @@ func ParseLeaf(raw []byte) (Entry, error) {
 	if err := d.Decode(&l); err != nil {
 		return Entry{}, fmt.Errorf("%w: no JSON object of the known members", ErrLeaf)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) || l.Schema != leafSchema {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || l.Schema != leafSchema && l.Schema != leafSchemaV2 {
 		return Entry{}, fmt.Errorf("%w: trailing bytes or another schema", ErrLeaf)
 	}
 	e, err := l.entry()
@@ -132,13 +156,17 @@ func (e Entry) validate() error {
 }
 
 func eventLeaf(e Event) leaf {
+	schema := leafSchema
+	if e.IsSealed() {
+		schema = leafSchemaV2
+	}
 	return leaf{
-		Schema: leafSchema, ID: e.ID, Controller: e.Controller, Service: e.Service,
+		Schema: schema, People: e.People, Sealed: e.Sealed, ID: e.ID, Controller: e.Controller, Service: e.Service,
 		Actor: leafActor(e.Actor), Decisions: batchLeaf(e.Batch),
 		Action: e.Action, Kind: e.Kind, Resource: e.Resource, SubjectRefs: e.SubjectRefs,
 		Outcome: e.Outcome, Reason: e.Reason, TraceParent: e.TraceParent,
 		OccurredTime: e.OccurredTime.UTC().Format(timeLayout),
-		Detail:       e.Detail,
+		Detail:       e.Detail, BeforeDigest: e.BeforeDigest, AfterDigest: e.AfterDigest,
 	}
 }
 
@@ -187,7 +215,8 @@ func (l leaf) entry() (Entry, error) {
 			Actor:  Actor(l.Actor),
 			Action: l.Action, Kind: l.Kind, Resource: l.Resource, SubjectRefs: l.SubjectRefs,
 			Outcome: l.Outcome, Reason: l.Reason, TraceParent: l.TraceParent, OccurredTime: occurred,
-			Detail: l.Detail, Batch: batch,
+			Detail: l.Detail, BeforeDigest: l.BeforeDigest, AfterDigest: l.AfterDigest, Batch: batch,
+			People: l.People, Sealed: l.Sealed,
 		},
 		ReceivedTime: received, ControllerSequence: l.ControllerSequence,
 	}, nil

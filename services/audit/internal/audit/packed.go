@@ -24,6 +24,7 @@ const (
 	tagReason    = 9 << 3
 	tagRecipient = 10 << 3
 	tagConsent   = 11<<3 | 2
+	tagPerson    = 12<<3 | 2
 )
 
 // pack writes decisions. It is the inverse of unpack.
@@ -52,7 +53,11 @@ func (d *Decision) appendTo(out []byte) []byte {
 	}
 	out = appendNumber(out, tagReason, uint64(d.Reason))
 	out = appendNumber(out, tagRecipient, uint64(d.Recipient))
-	return appendSet(out, tagConsent, d.Consent)
+	out = appendSet(out, tagConsent, d.Consent)
+	for i := range d.People {
+		out = appendBytes(out, tagPerson, d.People[i][:])
+	}
+	return out
 }
 
 func appendNumber(out []byte, tag byte, v uint64) []byte {
@@ -118,6 +123,8 @@ func unpackOne(raw []byte) (d Decision, ok bool) {
 			d.Recipient = r.uint32()
 		case tagConsent:
 			d.Consent = r.bytes()
+		case tagPerson:
+			d.People = append(d.People, r.keyID())
 		default:
 			return d, false
 		}
@@ -148,6 +155,14 @@ func (r *wire) number() uint64 {
 	}
 	r.rest = r.rest[n:]
 	return v
+}
+
+// keyID reads the id of a key.
+func (r *wire) keyID() (id KeyID) {
+	if raw := r.bytes(); copy(id[:], raw) != len(raw) || len(raw) != len(id) {
+		r.bad = true
+	}
+	return id
 }
 
 func (r *wire) uint32() uint32 {

@@ -19,14 +19,14 @@ type Proof struct {
 
 // Prover gives proofs.
 type Prover struct {
-	index Index
+	index Finder
 	log   Published
 	wait  time.Duration
 	poll  time.Duration
 }
 
 // NewProver returns a prover that waits for a checkpoint at most for `wait`, looking for it every `poll`.
-func NewProver(index Index, log Published, wait, poll time.Duration) *Prover {
+func NewProver(index Finder, log Published, wait, poll time.Duration) *Prover {
 	return &Prover{index: index, log: log, wait: wait, poll: poll}
 }
 
@@ -57,9 +57,6 @@ func (p *Prover) try(ctx context.Context, controller ControllerID, id EventID) (
 	r, err := p.index.Get(ctx, controller, id)
 	if err != nil {
 		return Proof{}, err
-	}
-	if !r.Placed {
-		return Proof{}, ErrNotYet
 	}
 	inclusion, err := p.log.Inclusion(ctx, r.Index)
 	if errors.Is(err, ErrNotFound) {

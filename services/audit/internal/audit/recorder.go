@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -17,18 +16,67 @@ type Clock interface {
 	Now() time.Time
 }
 
-// Recorder accepts reported events.
-type Recorder struct {
-	inbox  Inbox
-	clock  Clock
-	tracer trace.Tracer
-	wake   func()
+// Sealer makes events that name people into ones that can be made unreadable later, before they go into the log.
+type Sealer interface {
+	// Seal returns the events in the form that the log will hold. What is needed to read them again is durable when it
+	// returns. The same event need not give the same form twice: it is known again by its open part (Event.Digest).
+	Seal(ctx context.Context, events []Event) ([]Event, error)
 }
 
-// NewRecorder returns a recorder that stores into inbox, takes times of receipt from clock, makes its spans with tracer
-// and calls wake after it has accepted something new.
-func NewRecorder(inbox Inbox, clock Clock, tracer trace.Tracer, wake func()) *Recorder {
-	return &Recorder{inbox: inbox, clock: clock, tracer: tracer, wake: wake}
+// RecorderOptions tune a recorder. The zero value of a field means its default.
+type RecorderOptions struct {
+	// Sealer seals events; without one they are recorded as they are.
+	Sealer Sealer
+	// Batch is how many entries are added to the log at once; 2,048 by default. A report is not divided.
+	Batch int
+	// Gather is the longest pause after a batch whose leaves were large, which those of decisions are; none by default. With each
+	// batch the log writes the bundle of its last leaves anew (up to 256), so that one batch for each large leaf would write many
+	// times what it adds.
+	Gather time.Duration
+}
+
+// What makes leaves large, in bytes on average (single events seldom have a thousand), how many bytes of them are worth a batch
+// without a pause, and how many go into one.
+const (
+	largeLeaf   = 4 << 10
+	worthBytes  = 256 << 10
+	recordBytes = 16 << 20
+)
+
+// Recorder accepts reported events: it puts them into the log, and they are accepted when the log has them.
+//
+// Calls that come while a batch is on its way to the log wait and share the next one. There is one batch at a time: only when the
+// log has it do the times and numbers that it has used count, so that a failure leaves no gap.
+type Recorder struct {
+	log      Log
+	index    Index
+	follower *Follower
+	clock    Clock
+	tracer   trace.Tracer
+	opts     RecorderOptions
+
+	mu      sync.Mutex
+	waiting []*report
+	bytes   int
+	grown   chan struct{}
+
+	// turn is held by the caller who records for all that wait. The fields below are its own.
+	turn  chan struct{}
+	heads Heads
+	// sound is false until the heads are those of the log's end, and again from the moment that adding to it failed.
+	sound bool
+	// heavyAt is when a batch with large leaves was recorded last, while there was none without since.
+	heavyAt time.Time
+}
+
+// NewRecorder returns a recorder that adds to log, which nobody else may add to, and hands what it has added to follower, whose
+// index is the given one. It takes times of receipt from clock and makes its spans with tracer.
+func NewRecorder(log Log, index Index, follower *Follower, clock Clock, tracer trace.Tracer, opts RecorderOptions) *Recorder {
+	if opts.Batch <= 0 {
+		opts.Batch = 2048
+	}
+	return &Recorder{log: log, index: index, follower: follower, clock: clock, tracer: tracer, opts: opts,
+		turn: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
 }
 
 // InvalidEventError says that the event at Position of a report breaks a rule.
@@ -43,76 +91,176 @@ func (e *InvalidEventError) Error() string { return fmt.Sprintf("events[%d].%v",
 // Unwrap returns the *FieldError.
 func (e *InvalidEventError) Unwrap() error { return e.Err }
 
-// Accept takes a report: events in the order in which they happened. When it returns without an error, every event whose
-// receipt is not Conflict is durable and will be in the log. An event that breaks a rule refuses the whole report with an
-// *InvalidEventError and stores nothing.
-//
-// Each new event that carries a trace context gets a span `audit.append` in that trace, so that whoever follows a request
-// sees that it was recorded. Decisions that share an event get none.
-func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error) {
-	events = slices.Clone(events)
-	for i, e := range events {
-		events[i] = e.Canonical()
-		if err := checkReport(e); err != nil {
-			return nil, &InvalidEventError{i, err}
-		}
-	}
-	if len(events) == 0 {
-		return nil, nil
-	}
-	start := r.clock.Now()
-	receipts, err := r.inbox.Accept(ctx, canonicalTime(start), events)
-	if err != nil {
-		return nil, err
-	}
-	accepted := false
-	for i, receipt := range receipts {
-		if receipt.Status == Accepted {
-			accepted = true
-			r.trace(ctx, events[i], start)
-		}
-	}
-	if accepted && r.wake != nil {
-		r.wake()
-	}
-	return receipts, nil
-}
-
-// checkReport checks an event's form and that its leaf, with the longest stamps there are, will not be too long.
-func checkReport(e Event) *FieldError {
-	widest := Entry{Event: e, ReceivedTime: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), ControllerSequence: maxSequence}
-	_, err := widest.Leaf()
-	if err == nil {
-		return nil
-	}
+// fieldError makes the *FieldError of an error of Event.Validate or of encoding.
+func fieldError(err error) *FieldError {
 	if f := (*FieldError)(nil); errors.As(err, &f) {
 		return f
 	}
 	return &FieldError{"event", "has no canonical JSON form"}
 }
 
-func (r *Recorder) trace(ctx context.Context, e Event, start time.Time) {
-	if e.TraceParent == "" {
-		return
-	}
-	reporting := trace.LinkFromContext(ctx)
-	carrier := propagation.MapCarrier{"traceparent": e.TraceParent}
-	ctx = propagation.TraceContext{}.Extract(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), carrier)
-	_, span := r.tracer.Start(ctx, "audit.append",
-		trace.WithTimestamp(start),
-		trace.WithLinks(reporting),
-		trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithAttributes(
-			attribute.String("audit.event.id", string(e.ID)),
-			attribute.String("audit.event.action", e.Action),
-			attribute.String("audit.event.outcome", string(e.Outcome)),
-			attribute.String("audit.event.service", e.Service),
-		))
-	span.End(trace.WithTimestamp(r.clock.Now()))
+// report is a call of Accept.
+type report struct {
+	drafts   []*draft
+	bytes    int
+	receipts []Receipt
+	err      error
+	done     chan struct{}
 }
 
-func sortedSet[T ~string](in []T) []T {
-	out := slices.Clone(in)
-	slices.Sort(out)
-	return slices.Compact(out)
+// Accept takes a report: events in the order in which they happened. When it returns without an error, every event whose
+// receipt is not Conflict is durable in the log, once. An event that breaks a rule refuses the whole report with an
+// *InvalidEventError and records nothing. With any other error nobody knows: the report may be in the log or not, and is to
+// be sent again; ErrBusy says that it is not, and that a pause is good.
+//
+// Each new event that carries a trace context gets a span `audit.append` in that trace, so that whoever follows a request
+// sees that it was recorded. Decisions that share an event get none.
+func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	start := r.clock.Now()
+	call, err := r.prepare(ctx, events)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.waiting, r.bytes = append(r.waiting, call), r.bytes+call.bytes
+	r.mu.Unlock()
+	notify(r.grown)
+	if err := r.await(ctx, call); err != nil {
+		return nil, err
+	}
+	for i, receipt := range call.receipts {
+		if receipt.Status == Accepted {
+			traceEvent(ctx, r.tracer, call.drafts[i].event, start, r.clock)
+		}
+	}
+	return call.receipts, nil
+}
+
+// prepare checks a report and writes its leaves but for their stamps.
+func (r *Recorder) prepare(ctx context.Context, events []Event) (*report, error) {
+	events = slices.Clone(events)
+	for i, e := range events {
+		events[i] = e.Canonical()
+	}
+	if r.opts.Sealer != nil {
+		for i, e := range events {
+			if err := e.Validate(); err != nil {
+				return nil, &InvalidEventError{i, fieldError(err)}
+			}
+		}
+		var err error
+		if events, err = r.opts.Sealer.Seal(ctx, events); err != nil {
+			return nil, fmt.Errorf("audit: sealing events: %w", err)
+		}
+	}
+	out := &report{drafts: make([]*draft, len(events)), receipts: make([]Receipt, len(events)), done: make(chan struct{})}
+	for i, e := range events {
+		d, err := newDraft(e)
+		if err != nil {
+			return nil, &InvalidEventError{i, err}
+		}
+		out.drafts[i], out.bytes = d, out.bytes+len(d.leaf)
+	}
+	return out, nil
+}
+
+// await waits until a report is recorded, by its own caller or by another that had the turn.
+func (r *Recorder) await(ctx context.Context, call *report) error {
+	for {
+		select {
+		case <-call.done:
+			return call.err
+		case r.turn <- struct{}{}:
+			r.serve(context.WithoutCancel(ctx), call)
+			<-r.turn
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// serve records what waits, unless the caller's own report is recorded already. However its caller fares it ends what it has begun:
+// others wait for it.
+func (r *Recorder) serve(ctx context.Context, call *report) {
+	select {
+	case <-call.done:
+		return
+	default:
+	}
+	r.gather()
+	calls := r.next()
+	err := r.record(ctx, calls)
+	for _, c := range calls {
+		c.err = err
+		close(c.done)
+	}
+}
+
+// gather waits for more where the batch before was of large leaves and too little waits to be worth one.
+func (r *Recorder) gather() {
+	if r.heavyAt.IsZero() || r.opts.Gather <= 0 {
+		return
+	}
+	over := time.NewTimer(r.opts.Gather - r.clock.Now().Sub(r.heavyAt))
+	defer over.Stop()
+	for {
+		r.mu.Lock()
+		enough := r.bytes >= worthBytes
+		r.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-r.grown:
+		case <-over.C:
+			return
+		}
+	}
+}
+
+// next takes the reports that go into the next batch, in the order of their coming.
+func (r *Recorder) next() []*report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, events, bytes := 0, 0, 0
+	for n < len(r.waiting) {
+		w := r.waiting[n]
+		if n > 0 && (events+len(w.drafts) > r.opts.Batch || bytes+w.bytes > recordBytes) {
+			break
+		}
+		n, events, bytes = n+1, events+len(w.drafts), bytes+w.bytes
+	}
+	calls := r.waiting[:n:n]
+	r.waiting, r.bytes = r.waiting[n:], r.bytes-bytes
+	return calls
+}
+
+// Recover makes the index follow the log to its end, so that what comes next is numbered rightly and what was recorded is known.
+// Accept does so by itself after a failure; the service does before anything else.
+func (r *Recorder) Recover(ctx context.Context) error {
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	return r.recover(ctx)
+}
+
+func (r *Recorder) recover(ctx context.Context) error {
+	heads, err := r.follower.CatchUp(ctx)
+	if errors.Is(err, ErrDiverged) {
+		r.follower.fail(err)
+	}
+	if err != nil {
+		return err
+	}
+	r.heads, r.sound = heads, true
+	return nil
+}
+
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // a notice is already waiting
+	}
 }

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"reflect"
 	"slices"
@@ -12,24 +14,12 @@ import (
 var (
 	// ErrNotFound reports that there is no such entry, or that it is another controller's.
 	ErrNotFound = errors.New("audit: no such entry")
-	// ErrDiverged reports that the index and the log contradict each other: one of them was altered or restored from
-	// a copy. Nothing is added to the log until someone has looked.
+	// ErrDiverged reports that the index and the log contradict each other: one of them was altered. Nothing is added to the
+	// log until someone has looked.
 	ErrDiverged = errors.New("audit: the log and its index contradict each other")
+	// ErrBusy reports that nothing can be accepted now: the log could not take it, or the index is too far behind.
+	ErrBusy = errors.New("audit: events cannot be accepted now")
 )
-
-// Inbox takes events in.
-type Inbox interface {
-	// Accept stores events in one transaction, in their order, and returns one receipt for each. Either all that are new
-	// are durable when it returns, or none is.
-	//
-	// A new event becomes an entry: its time of receipt is `now`, but never before that of an entry accepted earlier; its
-	// number is the next of its controller; and it joins the end of the queue. An event whose id is known, also from
-	// earlier in the same call, adds nothing: its receipt is that of the entry, marked Duplicate when the contents are
-	// equal (Event.Digest) and Conflict when they are not.
-	//
-	// Concurrent calls behave as if they came one after the other.
-	Accept(ctx context.Context, now time.Time, events []Event) ([]Receipt, error)
-}
 
 // ReceiptStatus says what became of a reported event.
 type ReceiptStatus int
@@ -52,55 +42,68 @@ type Receipt struct {
 	ControllerSequence uint64
 }
 
-// Queued is an entry that the log does not have yet.
-type Queued struct {
-	ID   EventID
-	Leaf []byte
+// Placed is an entry of the log and its place there: what the index is made of.
+type Placed struct {
+	Entry
+	// Leaf is the entry's bytes in the log, and Digest what its event is known again by (Event.Digest).
+	Leaf   []byte
+	Digest [sha256.Size]byte
+	Index  uint64
 }
 
-// Placement says at which index of the log the entry of an event is.
-type Placement struct {
-	ID    EventID
-	Index uint64
+// PlacedLeaf returns what an index holds of the leaf at a place of the log.
+func PlacedLeaf(index uint64, raw []byte) (Placed, error) {
+	entry, err := ParseLeaf(raw)
+	if err != nil {
+		return Placed{}, err
+	}
+	digest, err := entry.Digest()
+	return Placed{entry, raw, digest, index}, err
 }
 
-// Queue is the sequencer's side of a store. Only one sequencer works on a queue at a time.
-type Queue interface {
-	// Pending returns the first entries of the queue, at most limit, in the order of their acceptance.
-	Pending(ctx context.Context, limit int) ([]Queued, error)
-	// Place notes where entries are in the log and takes them off the queue, all or none. Indices are taken in order: the next
-	// one is Placed. The same placement may be noted again. It fails with ErrDiverged when an entry is already at another
-	// index, an index holds another entry or one would be left out, and with ErrNotFound when there is no entry of that id.
-	Place(ctx context.Context, placements []Placement) error
-	// Placed returns the first index of the log that no entry is placed at; all smaller ones are taken.
-	Placed(ctx context.Context) (uint64, error)
-	// Adopt stores an entry found in the log but not in the store, as it is, placed at index. It serves a store that was
-	// restored from a copy older than the log. It fails with ErrDiverged when the id, the number or the index is taken.
-	Adopt(ctx context.Context, index uint64, entry Entry) error
+// Known is what an index knows of an event that is reported again.
+type Known struct {
+	Digest             [sha256.Size]byte
+	ReceivedTime       time.Time
+	ControllerSequence uint64
 }
 
-// Index reads entries.
+// Heads are the ends of what the next entries continue.
+type Heads struct {
+	// Next is the first place of the log that the index has no entry of; it has those of all before.
+	Next uint64
+	// LastReceived is the time of receipt of the last entry, and Sequences the last number of each controller.
+	LastReceived time.Time
+	Sequences    map[ControllerID]uint64
+}
+
+// Index follows the log: it holds a row for each entry, by which the entry is found.
 type Index interface {
+	// Add adds the rows of entries, all or none, when it returns durably. Their places run on from Heads.Next and their numbers
+	// from Heads.Sequences; it fails with ErrDiverged when they do not, or when an event is known already.
+	Add(ctx context.Context, entries []Placed) error
+	// Heads returns where the index ends.
+	Heads(ctx context.Context) (Heads, error)
+	// Known returns those of the events that the index has an entry of.
+	Known(ctx context.Context, ids []EventID) (map[EventID]Known, error)
+
+	Finder
+
+	// Window returns the rows from a place of the log on, at most limit, in the order of the log, without judging what they
+	// hold. A place without a row is passed over.
+	Window(ctx context.Context, from uint64, limit int) ([]Row, error)
+	// Strays returns how many rows stand at no place that a log has. There are none in an index that nobody has altered.
+	Strays(ctx context.Context) (uint64, error)
+}
+
+// Finder finds entries.
+type Finder interface {
 	// Get returns an entry of a controller by its event's id, or a decision of a batch by its own id, or ErrNotFound.
 	Get(ctx context.Context, controller ControllerID, id EventID) (Record, error)
 	// Search returns entries of q.Controller that fit q, newest first: at most q.Limit, starting after q.After. Entries
 	// accepted between the pages of a search do not disturb it. In the place of a batch it returns those of its decisions that
 	// fit, each as an event of its own, the last one first.
 	Search(ctx context.Context, q Query) ([]Record, error)
-	// Window returns the rows of the entries placed at the log's indices from `from` on, at most limit, in the order of the
-	// log, without judging what they hold. An index without an entry is passed over.
-	Window(ctx context.Context, from uint64, limit int) ([]Row, error)
-	// Backlog returns how many entries wait in the queue, and since when the oldest does (the zero time if none does).
-	Backlog(ctx context.Context) (count uint64, oldest time.Time, err error)
-	// Strays returns how many entries are neither placed nor queued. There are none in a store that nobody has altered.
-	Strays(ctx context.Context) (uint64, error)
-}
-
-// Store is all of a store.
-type Store interface {
-	Inbox
-	Queue
-	Index
 }
 
 // Record is an entry as a store returns it. A decision of a batch is returned as an event of its own, with the batch's time of
@@ -111,9 +114,10 @@ type Record struct {
 	Place int
 	// Leaf is the entry's bytes in the log.
 	Leaf []byte
-	// Placed tells whether the entry's place in the log is known yet, and Index which it is.
-	Placed bool
-	Index  uint64
+	// Index is the entry's place in the log.
+	Index uint64
+	// Erased tells that whom it names, and what, cannot be read any more: a key was destroyed.
+	Erased bool
 }
 
 // Row is what a store holds at one index of the log, as it is.
@@ -137,8 +141,9 @@ type Keys struct {
 	Resource           string
 	Outcome            Outcome
 	TraceID            string
-	// SubjectRefs, of the decisions too, in ascending order, each once.
-	SubjectRefs []SubjectRef
+	// People whom a single event names, in ascending order, each once. Of a batch, Marks holds their marks.
+	People []KeyID
+	Marks  []byte
 	// Decisions is how many the event stands for, and IDRanges, in ascending order, cover their ids.
 	Decisions int
 	IDRanges  []IDRange
@@ -149,28 +154,32 @@ func KeysOf(e Entry) Keys {
 	k := Keys{
 		ID: e.ID, Controller: e.Controller, ControllerSequence: e.ControllerSequence, ReceivedTime: e.ReceivedTime,
 		Service: e.Service, Action: e.Action, Kind: e.Kind, ActorRef: e.Actor.Ref, Resource: e.Resource,
-		Outcome: e.Outcome, TraceID: e.TraceID(), SubjectRefs: sortedSet(e.SubjectRefs),
+		Outcome: e.Outcome, TraceID: e.TraceID(),
 	}
-	if e.Batch != nil {
-		k.SubjectRefs, k.Decisions, k.IDRanges = e.Batch.subjects(), len(e.Batch.Decisions), e.Batch.ranges()
+	people := peopleOf(e.Event)
+	if e.Batch == nil {
+		k.People = people
+		return k
 	}
+	k.Marks, k.Decisions, k.IDRanges = Marks(people), len(e.Batch.Decisions), e.Batch.ranges()
 	return k
 }
 
 func (k Keys) equal(o Keys) bool {
-	refs := slices.Equal(k.SubjectRefs, o.SubjectRefs) && slices.Equal(k.IDRanges, o.IDRanges)
+	lists := slices.Equal(k.People, o.People) && bytes.Equal(k.Marks, o.Marks) && slices.Equal(k.IDRanges, o.IDRanges)
 	times := k.ReceivedTime.Equal(o.ReceivedTime)
-	k.SubjectRefs, o.SubjectRefs, k.IDRanges, o.IDRanges = nil, nil, nil, nil
+	k.People, o.People, k.Marks, o.Marks, k.IDRanges, o.IDRanges = nil, nil, nil, nil, nil, nil
 	k.ReceivedTime, o.ReceivedTime = time.Time{}, time.Time{}
-	return refs && times && reflect.DeepEqual(k, o)
+	return lists && times && reflect.DeepEqual(k, o)
 }
 
 // Query is a search for entries of one controller.
 type Query struct {
 	Controller ControllerID
 	Filter     Filter
-	// SubjectRefs: the entry names at least one of these pseudonyms; none means any entry.
+	// SubjectRefs and People: the entry names at least one of these people, in the open or by a key; none of both means any entry.
 	SubjectRefs []SubjectRef
+	People      []KeyID
 	// Start and End bound the time of receipt, Start included and End not; the zero time means no bound.
 	Start, End time.Time
 	// After continues behind the last entry of the page before; the zero cursor starts at the newest.
@@ -194,6 +203,18 @@ func (c Cursor) IsZero() bool { return c.ControllerSequence == 0 }
 // CursorOf returns the cursor behind a record.
 func CursorOf(r Record) Cursor { return Cursor{r.ReceivedTime, r.ControllerSequence, r.Place} }
 
+// person reports whether the search is for people.
+func (q Query) person() bool { return len(q.SubjectRefs)+len(q.People) > 0 }
+
+// Persons returns those whom the search is for as the index knows them.
+func (q Query) Persons() []KeyID {
+	out := slices.Clone(q.People)
+	for _, ref := range q.SubjectRefs {
+		out = append(out, KeyIDOf(ref))
+	}
+	return sortedIDs(out)
+}
+
 // Unfold appends to `to` what a search shows of an entry that a store has found: the entry itself or, in the place of a batch,
 // those of its decisions that fit the query, the last one first. It appends at most `limit` records.
 func (q Query) Unfold(to []Record, r Record, limit int) []Record {
@@ -205,7 +226,7 @@ func (q Query) Unfold(to []Record, r Record, limit int) []Record {
 		from = min(from, q.After.Place)
 	}
 	for place := from - 1; place >= 0 && limit > 0; place-- {
-		if d := &r.Batch.Decisions[place]; len(q.SubjectRefs) > 0 && !d.about(q.SubjectRefs) {
+		if d := &r.Batch.Decisions[place]; q.person() && !d.about(q.People, q.SubjectRefs) {
 			continue
 		}
 		if one := r.decision(place); q.Filter.Fits(one.Event) {

@@ -33,6 +33,7 @@ var (
 	resourcePattern   = regexp.MustCompile(`^([A-Za-z0-9._~:/-]{1,300})?$`)
 	reasonPattern     = regexp.MustCompile(`^([A-Z][A-Z0-9_]{0,63})?$`)
 	tracePattern      = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$`)
+	digestPattern     = regexp.MustCompile(`^([0-9a-f]{64})?$`)
 	detailKeyPattern  = regexp.MustCompile(`^[a-z][A-Za-z0-9_.-]{0,63}$`)
 )
 
@@ -62,6 +63,8 @@ func (e Event) Validate() error {
 		{e.Outcome.Valid(), "outcome", "must be one of the known outcomes"},
 		{reasonPattern.MatchString(e.Reason), "reason", "must be a code in upper case, at most 64 characters"},
 		{tracePattern.MatchString(e.TraceParent), "traceparent", "must be a W3C trace context, version 00, or empty"},
+		{digestPattern.MatchString(e.BeforeDigest), "before_digest", "must be 64 lower-case hex digits or empty"},
+		{digestPattern.MatchString(e.AfterDigest), "after_digest", "must be 64 lower-case hex digits or empty"},
 		{validTime(e.OccurredTime), "occur_time", "must be set, to a year from 2000 to 9999"},
 	}
 	for _, c := range checks {
@@ -73,6 +76,9 @@ func (e Event) Validate() error {
 		return err
 	}
 	if err := validateSubjects(e.SubjectRefs); err != nil {
+		return err
+	}
+	if err := e.validateSealed(); err != nil {
 		return err
 	}
 	if err := validateDetail(e.Detail); err != nil || e.Batch == nil {

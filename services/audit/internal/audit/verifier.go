@@ -10,7 +10,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
-// The time that settle allows: an entry is noted in the index milliseconds after it is in the log.
+// The time that settle allows: an entry is in the index milliseconds after it is in the log.
 const (
 	settleTries = 40
 	settlePause = 50 * time.Millisecond
@@ -68,7 +68,7 @@ func (v *Verifier) Verify(ctx context.Context) (Report, error) {
 	return replay.report(problem), err
 }
 
-// settle gives a running sequencer a moment to note the places of what the checkpoint covers already.
+// settle gives a running follower a moment to add what the checkpoint covers already.
 func (v *Verifier) settle(ctx context.Context, size uint64) error {
 	if size == 0 {
 		return nil
@@ -140,7 +140,7 @@ func (v *Verifier) ends(ctx context.Context, replay *replay, head Head) (problem
 	case len(beyond) > 0 && beyond[0].Index >= size:
 		return "the index has an entry that the log does not have", nil
 	case strays > 0:
-		return "the index has an entry that is neither in the log nor in the queue", nil
+		return "the index has an entry at no place of the log", nil
 	}
 	return "", nil
 }

@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/privacyops/privacyops/libs/access"
 	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/outbox"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/monitor"
 )
 
 // AppendAuditEvents accepts events durably. It fails with PERMISSION_DENIED when an event is not the caller's own,
@@ -26,6 +31,7 @@ func (s *Server) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAudit
 		}
 		events[i] = eventOf(e)
 	}
+	s.hear(ctx, events)
 	receipts, err := s.cfg.Recorder.Accept(ctx, events)
 	var invalid *audit.InvalidEventError
 	if errors.As(err, &invalid) {
@@ -41,6 +47,25 @@ func (s *Server) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAudit
 		}
 	}
 	return &auditv1.AppendAuditEventsResponse{}, nil
+}
+
+// hear takes a report as a sign of life of the service that says when it has sent it.
+func (s *Server) hear(ctx context.Context, events []audit.Event) {
+	values := metadata.ValueFromIncomingContext(ctx, outbox.SentHeader)
+	if len(values) != 1 {
+		return
+	}
+	micros, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil {
+		return
+	}
+	sign := monitor.Sign{Service: access.CallerFrom(ctx).Service, Sent: time.UnixMicro(micros).UTC()}
+	for _, e := range events {
+		if sign.Oldest.IsZero() || e.OccurredTime.Before(sign.Oldest) {
+			sign.Oldest = e.OccurredTime
+		}
+	}
+	s.cfg.Heard(sign)
 }
 
 // watchClocks measures how the reporting service's clock stands to ours (logging duty L.2: one source of time). The last
@@ -61,7 +86,7 @@ func eventOf(e *auditv1.ReportedEvent) audit.Event {
 		Actor:  actorOf(e.GetActor()),
 		Action: e.GetAction(), Kind: audit.Kind(e.GetKind().String()), Resource: e.GetResource(),
 		Outcome: audit.Outcome(e.GetOutcome().String()), Reason: e.GetReason(), TraceParent: e.GetTraceparent(),
-		Detail: e.GetDetail(), Batch: batchOf(e.GetDecisions()),
+		Detail: e.GetDetail(), BeforeDigest: e.GetBeforeDigest(), AfterDigest: e.GetAfterDigest(), Batch: batchOf(e.GetDecisions()),
 	}
 	if e.GetOccurTime().CheckValid() == nil {
 		out.OccurredTime = e.GetOccurTime().AsTime()

@@ -14,6 +14,8 @@ import (
 	"github.com/privacyops/privacyops/libs/keyring"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/keys"
+	"github.com/privacyops/privacyops/services/audit/internal/monitor"
 )
 
 // Recorder accepts reported events; see audit.Recorder.
@@ -21,9 +23,9 @@ type Recorder interface {
 	Accept(ctx context.Context, events []audit.Event) ([]audit.Receipt, error)
 }
 
-// Searcher finds entries; see audit.Index.
+// Searcher finds entries and opens them; see keys.Reader.
 type Searcher interface {
-	Search(ctx context.Context, q audit.Query) ([]audit.Record, error)
+	Search(ctx context.Context, q audit.Query) (keys.Page, error)
 }
 
 // Prover proves that entries are in the log; see audit.Prover.
@@ -31,12 +33,14 @@ type Prover interface {
 	Proof(ctx context.Context, controller audit.ControllerID, id audit.EventID) (audit.Proof, error)
 }
 
-// Public is the part of the log that anyone may read; see tlog.Log.
+// Public is the part of the log that anyone may read; see tlog.Cosigner.
 type Public interface {
 	// Checkpoint returns the latest signed checkpoint.
 	Checkpoint(ctx context.Context) ([]byte, error)
 	// Tile returns the first width hashes of a tile (0: all 256), or audit.ErrNotFound.
 	Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error)
+	// Covered gives how many entries a checkpoint covers, and how many one that enough witnesses have cosigned.
+	Covered(ctx context.Context) (published, witnessed uint64, err error)
 	// Public returns the key that checks checkpoints, in the text form of signed notes.
 	Public() string
 }
@@ -51,6 +55,8 @@ type Config struct {
 	Keyring *keyring.Keyring
 	// Meter makes the service's metrics.
 	Meter metric.Meter
+	// Heard is told of each report, also of those without an event.
+	Heard func(monitor.Sign)
 }
 
 // Server implements the services AuditLog and AuditIngest.
@@ -69,7 +75,7 @@ var (
 
 // New returns a server.
 func New(cfg Config) (*Server, error) {
-	if cfg.Recorder == nil || cfg.Searcher == nil || cfg.Prover == nil || cfg.Log == nil || cfg.Keyring == nil || cfg.Meter == nil {
+	if cfg.Recorder == nil || cfg.Searcher == nil || cfg.Prover == nil || cfg.Log == nil || cfg.Keyring == nil || cfg.Meter == nil || cfg.Heard == nil {
 		return nil, errors.New("rpc: every field of the configuration is required")
 	}
 	ahead, err := cfg.Meter.Float64Gauge("audit.clock.ahead", metric.WithUnit("s"),
@@ -93,6 +99,9 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, audit.ErrNotFound):
 		return fault.Missing()
+	case errors.Is(err, audit.ErrBusy):
+		return fault.New(fault.Unavailable, "AUDIT_BUSY",
+			"The audit log cannot take more events at the moment; send the same report again in a moment.").Because(err).RetryIn(time.Second)
 	case errors.Is(err, audit.ErrNotYet):
 		return fault.New(fault.Unavailable, "PROOF_PENDING",
 			"The event is recorded, but no checkpoint covers it yet; try again in a moment.").Because(err).RetryIn(2 * time.Second)

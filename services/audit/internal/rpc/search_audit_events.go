@@ -19,8 +19,9 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// SearchAuditEvents lists a controller's events, newest first; decisions that were reported together are an event each. The identifiers in the request become pseudonyms here and
-// are not kept; the event that the search leaves (logging duty L.4) names the pseudonyms and how many events were shown.
+// SearchAuditEvents lists a controller's events, newest first; decisions that were reported together are an event each. The identifiers
+// in the request become pseudonyms here and are not kept; the event that the search leaves (logging duty L.4) names how many events
+// were shown and the pseudonyms that the log knows. Who is asked for and was erased is not brought back into it by being asked for.
 func (s *Server) SearchAuditEvents(ctx context.Context, req *auditv1.SearchAuditEventsRequest) (*auditv1.SearchAuditEventsResponse, error) {
 	query, err := s.queryOf(req)
 	if err != nil {
@@ -30,22 +31,30 @@ func (s *Server) SearchAuditEvents(ctx context.Context, req *auditv1.SearchAudit
 	if query.After, err = s.cursorOf(binding, req.GetPageToken()); err != nil {
 		return nil, err
 	}
-	outbox.About(ctx, req.GetParent(), plain(query.SubjectRefs)...)
+	outbox.About(ctx, req.GetParent())
 	wanted := query.Limit
 	query.Limit++ // one more tells whether there is a further page
-	records, err := s.cfg.Searcher.Search(ctx, query)
+	found, err := s.cfg.Searcher.Search(ctx, query)
 	if err != nil {
 		return nil, translate(err)
 	}
-	resp := &auditv1.SearchAuditEventsResponse{}
+	outbox.About(ctx, req.GetParent(), plain(found.People)...)
+	records, next := found.Records, found.Next
 	if len(records) > wanted {
 		records = records[:wanted]
-		if resp.NextPageToken, err = page.Encode(s.pageKey, binding, cursorBytes(audit.CursorOf(records[wanted-1]))); err != nil {
+		next = audit.CursorOf(records[wanted-1])
+	}
+	resp := &auditv1.SearchAuditEventsResponse{}
+	if !next.IsZero() {
+		if resp.NextPageToken, err = page.Encode(s.pageKey, binding, cursorBytes(next)); err != nil {
 			return nil, err
 		}
 	}
 	for _, r := range records {
 		resp.Events = append(resp.Events, messageOf(r))
+	}
+	if err := s.publish(ctx, resp.Events); err != nil {
+		return nil, err
 	}
 	outbox.Detail(ctx, "shown", strconv.Itoa(len(records)))
 	return resp, nil
@@ -125,7 +134,7 @@ func (s *Server) cursorOf(b page.Binding, token string) (audit.Cursor, error) {
 func messageOf(r audit.Record) *auditv1.AuditEvent {
 	m := &auditv1.AuditEvent{
 		Name:  fmt.Sprintf("controllers/%s/auditEvents/%s", r.Controller, r.ID),
-		Index: -1,
+		Index: int64(r.Index),
 		Time:  timestamppb.New(r.ReceivedTime), OccurTime: timestamppb.New(r.OccurredTime),
 		Actor: &auditv1.Actor{
 			Kind: auditv1.Actor_Kind(auditv1.Actor_Kind_value[string(r.Actor.Kind)]),
@@ -135,13 +144,11 @@ func messageOf(r audit.Record) *auditv1.AuditEvent {
 		SubjectRefs: plain(r.SubjectRefs),
 		Outcome:     auditv1.AuditEvent_Outcome(auditv1.AuditEvent_Outcome_value[string(r.Outcome)]),
 		Reason:      r.Reason, TraceId: r.TraceID(), Detail: r.Detail, Service: r.Service,
-		ControllerSequence: int64(r.ControllerSequence),
+		ControllerSequence: int64(r.ControllerSequence), BeforeDigest: r.BeforeDigest, AfterDigest: r.AfterDigest,
+		Erased: r.Erased,
 	}
 	for _, role := range r.Actor.Roles {
 		m.Actor.Roles = append(m.Actor.Roles, authv1.Rule_Role(authv1.Rule_Role_value[strings.ToUpper(role)]))
-	}
-	if r.Placed {
-		m.Index = int64(r.Index)
 	}
 	return m
 }

@@ -1,10 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
@@ -12,123 +12,112 @@ import (
 
 // Window implements audit.Index.
 func (s *Store) Window(ctx context.Context, from uint64, limit int) ([]audit.Row, error) {
-	var rows []positioned
-	var refs []subjectAt
-	var ranges []rangeAt
+	var rows []audit.Row
 	err := s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) (err error) {
-		rows, err = collect(ctx, q, scanPositioned, `SELECT e.position, p.log_index, e.leaf, e.event_id, e.controller,
-			e.controller_sequence, e.received_at, e.service, e.action, e.kind, e.actor_ref, e.resource, e.outcome, e.trace_id, e.decisions
-			FROM placement p JOIN entry e ON e.position = p.position WHERE p.log_index >= $1 ORDER BY p.log_index LIMIT $2`,
-			int64(from), limit)
+		rows, err = collect(ctx, q, scanRow, `SELECT position, leaf, event_id, controller, controller_sequence, received_at, service, action, kind,
+			actor_ref, resource, outcome, trace_id, decisions FROM entry WHERE position >= $1 ORDER BY position LIMIT $2`, int64(from), limit)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		to := int64(rows[len(rows)-1].row.Index)
-		refs, err = collect(ctx, q, scanSubjectAt, `SELECT s.position, s.subject_ref FROM placement p
-			JOIN entry_subject s ON s.position = p.position WHERE p.log_index >= $1 AND p.log_index <= $2`, int64(from), to)
-		if err != nil {
-			return err
-		}
-		ranges, err = collect(ctx, q, scanRangeAt, `SELECT d.position, d.controller, d.first_id, d.last_id FROM placement p
-			JOIN entry_decisions d ON d.position = p.position WHERE p.log_index >= $1 AND p.log_index <= $2
-			ORDER BY d.first_id, d.last_id`, int64(from), to)
-		return err
+		return addKeys(ctx, q, rows)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: reading rows: %w", err)
 	}
-	return rowsOf(rows, refs, ranges), nil
+	return rows, nil
 }
 
-// rowsOf puts the keys of other tables into the rows that they belong to. A range that stands under another controller than its
-// entry's would not be found, and is not the row's.
-func rowsOf(rows []positioned, refs []subjectAt, ranges []rangeAt) []audit.Row {
-	out := make([]audit.Row, len(rows))
-	at := make(map[int64]*audit.Keys, len(rows))
-	for i, r := range rows {
-		out[i] = r.row
-		at[r.position] = &out[i].Keys
-	}
-	for _, r := range refs {
-		at[r.position].SubjectRefs = append(at[r.position].SubjectRefs, r.ref)
-	}
-	for _, r := range ranges {
-		if k := at[r.position]; k.Controller == r.controller {
-			k.IDRanges = append(k.IDRanges, r.ids)
-		}
-	}
-	for i := range out {
-		slices.Sort(out[i].Keys.SubjectRefs) // not ORDER BY: engines sort text in different ways
-	}
-	return out
-}
-
-type positioned struct {
-	position int64
-	row      audit.Row
-}
-
-func scanPositioned(rows sqldb.Rows) (p positioned, err error) {
+func scanRow(rows sqldb.Rows) (r audit.Row, err error) {
 	var index, sequence, received, decisions int64
-	k := &p.row.Keys
-	err = rows.Scan(&p.position, &index, &p.row.Leaf, (*string)(&k.ID), (*string)(&k.Controller), &sequence, &received,
+	k := &r.Keys
+	err = rows.Scan(&index, &r.Leaf, (*string)(&k.ID), (*string)(&k.Controller), &sequence, &received,
 		&k.Service, &k.Action, (*string)(&k.Kind), &k.ActorRef, &k.Resource, (*string)(&k.Outcome), &k.TraceID, &decisions)
-	p.row.Index, k.ControllerSequence, k.ReceivedTime = uint64(index), uint64(sequence), sqldb.Time(received)
-	k.Decisions = int(decisions)
-	return p, err
-}
-
-type subjectAt struct {
-	position int64
-	ref      audit.SubjectRef
-}
-
-func scanSubjectAt(rows sqldb.Rows) (s subjectAt, err error) {
-	err = rows.Scan(&s.position, (*string)(&s.ref))
-	return s, err
-}
-
-type rangeAt struct {
-	position   int64
-	controller audit.ControllerID
-	ids        audit.IDRange
-}
-
-func scanRangeAt(rows sqldb.Rows) (r rangeAt, err error) {
-	var first, last []byte
-	err = rows.Scan(&r.position, (*string)(&r.controller), &first, &last)
-	copy(r.ids.First[:], first)
-	copy(r.ids.Last[:], last)
+	r.Index, k.ControllerSequence, k.ReceivedTime, k.Decisions = uint64(index), uint64(sequence), sqldb.Time(received), int(decisions)
 	return r, err
 }
 
-// Backlog implements audit.Index.
-func (s *Store) Backlog(ctx context.Context) (count uint64, oldest time.Time, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		var n, since int64
-		err := q.QueryRow(ctx, `SELECT count(*), COALESCE(MIN(e.received_at), 0) FROM queue q
-			JOIN entry e ON e.position = q.position`).Scan(&n, &since)
-		count, oldest = uint64(n), sqldb.Time(since)
-		return err
-	})
-	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("store: measuring the queue: %w", err)
+// addKeys puts the keys of other tables into the rows that they belong to.
+func addKeys(ctx context.Context, q sqldb.Querier, rows []audit.Row) error {
+	at := make(map[int64]*audit.Keys, len(rows))
+	for i := range rows {
+		at[int64(rows[i].Index)] = &rows[i].Keys
 	}
-	return count, oldest, nil
+	between := []any{int64(rows[0].Index), int64(rows[len(rows)-1].Index)}
+	err := each(ctx, q, func(r sqldb.Rows) error { return addPerson(r, at) },
+		`SELECT position, person FROM entry_person WHERE position >= $1 AND position <= $2`, between...)
+	if err == nil {
+		err = each(ctx, q, func(r sqldb.Rows) error { return addMarks(r, at) },
+			`SELECT position, controller, received_at, people FROM entry_people WHERE position >= $1 AND position <= $2`, between...)
+	}
+	if err == nil {
+		err = each(ctx, q, func(r sqldb.Rows) error { return addRange(r, at) },
+			`SELECT position, controller, first_id, last_id FROM entry_decisions WHERE position >= $1 AND position <= $2 ORDER BY first_id, last_id`, between...)
+	}
+	for i := range rows {
+		slices.SortFunc(rows[i].Keys.People, func(a, b audit.KeyID) int { return bytes.Compare(a[:], b[:]) })
+	}
+	return err
 }
 
-// Strays implements audit.Index.
+// addPerson adds a person to a row's keys. An id of another length becomes one that nobody has.
+func addPerson(rows sqldb.Rows, at map[int64]*audit.Keys) error {
+	var position int64
+	var person []byte
+	if err := rows.Scan(&position, &person); err != nil {
+		return err
+	}
+	id := audit.KeyID{}
+	if len(person) == len(id) {
+		copy(id[:], person)
+	}
+	if k := at[position]; k != nil {
+		k.People = append(k.People, id)
+	}
+	return nil
+}
+
+// addMarks adds the people of decisions to a row's keys. Those that stand under another controller or time than their entry's
+// would not be found, and are not the row's.
+func addMarks(rows sqldb.Rows, at map[int64]*audit.Keys) error {
+	var position, received int64
+	var controller audit.ControllerID
+	var marks []byte
+	if err := rows.Scan(&position, (*string)(&controller), &received, &marks); err != nil {
+		return err
+	}
+	if k := at[position]; k != nil && k.Controller == controller && sqldb.Micros(k.ReceivedTime) == received {
+		k.Marks = marks
+	}
+	return nil
+}
+
+// addRange adds a range of ids to a row's keys, unless it stands under another controller than the row.
+func addRange(rows sqldb.Rows, at map[int64]*audit.Keys) error {
+	var position int64
+	var controller audit.ControllerID
+	var first, last []byte
+	if err := rows.Scan(&position, (*string)(&controller), &first, &last); err != nil {
+		return err
+	}
+	r := audit.IDRange{}
+	copy(r.First[:], first)
+	copy(r.Last[:], last)
+	if k := at[position]; k != nil && k.Controller == controller {
+		k.IDRanges = append(k.IDRanges, r)
+	}
+	return nil
+}
+
+// Strays implements audit.Index. Rows of the other tables cannot stand alone: they refer to those of entries.
 func (s *Store) Strays(ctx context.Context) (count uint64, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
 		var n int64
-		err := q.QueryRow(ctx, `SELECT count(*) FROM entry e
-			WHERE NOT EXISTS (SELECT 1 FROM placement p WHERE p.position = e.position)
-			AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.position = e.position)`).Scan(&n)
+		err := q.QueryRow(ctx, `SELECT count(*) FROM entry WHERE position < 0`).Scan(&n)
 		count = uint64(n)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("store: looking for stray entries: %w", err)
+		return 0, fmt.Errorf("store: looking for stray rows: %w", err)
 	}
 	return count, nil
 }

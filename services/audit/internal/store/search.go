@@ -12,17 +12,14 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// recordColumns are what scanRecord reads; they need the join below.
-const (
-	recordColumns = `e.leaf, COALESCE(p.log_index, -1)`
-	placementJoin = ` LEFT JOIN placement p ON p.position = e.position `
-)
+// recordColumns are what scanRecord reads.
+const recordColumns = `e.leaf, e.position`
 
 // Get implements audit.Index.
 func (s *Store) Get(ctx context.Context, controller audit.ControllerID, id audit.EventID) (record audit.Record, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		record, err = scanRecord(q.QueryRow(ctx, `SELECT `+recordColumns+` FROM entry e`+placementJoin+
-			`WHERE e.event_id = $1 AND e.controller = $2`, string(id), string(controller)))
+		record, err = scanRecord(q.QueryRow(ctx, `SELECT `+recordColumns+` FROM entry e
+			WHERE e.event_id = $1 AND e.controller = $2`, string(id), string(controller)))
 		if errors.Is(err, sqldb.ErrNoRows) {
 			record, err = decision(ctx, q, controller, id)
 		}
@@ -43,8 +40,8 @@ func decision(ctx context.Context, q sqldb.Querier, controller audit.ControllerI
 	if !ok {
 		return audit.Record{}, audit.ErrNotFound
 	}
-	rows, err := q.Query(ctx, `SELECT `+recordColumns+` FROM entry_decisions d JOIN entry e ON e.position = d.position`+placementJoin+
-		`WHERE d.controller = $1 AND d.first_id >= $2 AND d.first_id <= $3 AND d.last_id >= $4 ORDER BY d.first_id DESC`,
+	rows, err := q.Query(ctx, `SELECT `+recordColumns+` FROM entry_decisions d JOIN entry e ON e.position = d.position
+		WHERE d.controller = $1 AND d.first_id >= $2 AND d.first_id <= $3 AND d.last_id >= $4 ORDER BY d.first_id DESC`,
 		string(controller), from[:], at[:], at[:])
 	if err != nil {
 		return audit.Record{}, err
@@ -103,6 +100,13 @@ func search(ctx context.Context, q sqldb.Querier, query audit.Query) ([]audit.Re
 // rows it has read and a cursor behind the last one.
 func searchRows(ctx context.Context, q sqldb.Querier, query audit.Query, limit int, out *[]audit.Record) (read int, last audit.Cursor, err error) {
 	text, args := searchSQL(query, limit)
+	if people := query.Persons(); len(people) > 0 {
+		positions, err := positionsAbout(ctx, q, query, people, limit)
+		if err != nil || len(positions) == 0 {
+			return 0, last, err
+		}
+		text, args = positionsSQL(positions)
+	}
 	rows, err := q.Query(ctx, text, args...)
 	if err != nil {
 		return 0, last, err
@@ -140,7 +144,7 @@ func scanFound(rows sqldb.Rows) (f found, err error) {
 	return f, err
 }
 
-// stored is a leaf and its index, -1 for none.
+// stored is a leaf and its index.
 type stored struct {
 	leaf  []byte
 	index int64
@@ -152,7 +156,7 @@ func (s stored) record() (audit.Record, error) {
 	if err != nil {
 		return audit.Record{}, err
 	}
-	return audit.Record{Entry: entry, Leaf: s.leaf, Placed: s.index >= 0, Index: uint64(max(s.index, 0))}, nil
+	return audit.Record{Entry: entry, Leaf: s.leaf, Index: uint64(s.index)}, nil
 }
 
 func scanRecord(row sqldb.Row) (audit.Record, error) {
@@ -177,21 +181,22 @@ func (s *statement) bind(arg any) string {
 
 func (s *statement) where(condition string) { s.conditions = append(s.conditions, condition) }
 
-// searchSQL writes the statement that finds the next rows of a search. With subjects it starts from their few entries, else from
-// the controller's index by time. It finds a batch whenever one of its decisions may fit; which do is for Query.Unfold.
+// searchSQL writes the statement that finds the next rows of a search in the controller's index by time. It finds a batch whenever
+// one of its decisions may fit; which do is for Query.Unfold.
 func searchSQL(q audit.Query, limit int) (string, []any) {
 	var s statement
-	from := "entry e"
-	if len(q.SubjectRefs) > 0 {
-		refs := make([]string, len(q.SubjectRefs))
-		for i, ref := range q.SubjectRefs {
-			refs[i] = s.bind(string(ref))
-		}
-		from = "(SELECT DISTINCT position FROM entry_subject WHERE subject_ref IN (" + strings.Join(refs, ", ") + ")) s " +
-			"JOIN entry e ON e.position = s.position"
-	}
-	s.where("e.controller = " + s.bind(string(q.Controller)))
+	s.bounds(q)
 	s.filter(q.Filter)
+	return foundColumns + "FROM entry e WHERE " + strings.Join(s.conditions, " AND ") +
+		" ORDER BY e.received_at DESC, e.controller_sequence DESC LIMIT " + s.bind(limit), s.args
+}
+
+// foundColumns are what scanFound reads.
+const foundColumns = "SELECT " + recordColumns + ", e.received_at, e.controller_sequence, e.decisions "
+
+// bounds keeps the rows of a search to the controller's, to the time and to those behind the cursor.
+func (s *statement) bounds(q audit.Query) {
+	s.where("e.controller = " + s.bind(string(q.Controller)))
 	if !q.Start.IsZero() {
 		s.where("e.received_at >= " + s.bind(sqldb.Micros(ceilMicros(q.Start))))
 	}
@@ -206,8 +211,6 @@ func searchSQL(q audit.Query, limit int) (string, []any) {
 		s.where("(e.received_at, e.controller_sequence)" + before +
 			s.bind(sqldb.Micros(q.After.ReceivedTime)) + ", " + s.bind(int64(q.After.ControllerSequence)) + ")")
 	}
-	return "SELECT " + recordColumns + ", e.received_at, e.controller_sequence, e.decisions FROM " + from + placementJoin + "WHERE " +
-		strings.Join(s.conditions, " AND ") + " ORDER BY e.received_at DESC, e.controller_sequence DESC LIMIT " + s.bind(limit), s.args
 }
 
 // filter adds the conditions of a filter. Service, action, kind and outcome are the same for a batch and for its decisions;
@@ -221,11 +224,14 @@ func (s *statement) filter(f audit.Filter) {
 		}
 	}
 	for _, equal := range []struct{ column, value string }{
-		{"e.actor_ref", f.ActorRef}, {"e.resource", f.Resource}, {"e.trace_id", f.TraceID},
+		{"e.actor_ref", f.ActorRef}, {"e.trace_id", f.TraceID},
 	} {
 		if equal.value != "" {
 			s.where("(e.decisions > 0 OR " + equal.column + " = " + s.bind(equal.value) + ")")
 		}
+	}
+	if f.Resource != "" { // a sealed entry has none in the open; whether it is the one is for who can open it
+		s.where("(e.decisions > 0 OR e.resource = '' OR e.resource = " + s.bind(f.Resource) + ")")
 	}
 	switch action, prefix := f.ActionMatch(); {
 	case action == "":

@@ -1,6 +1,6 @@
-// Package store keeps the audit service's entries in a database: those that wait for the log, and the index by which
-// entries are found. It is written once in portable SQL for SQLite and PostgreSQL; package storetest holds the suite that
-// every store must pass.
+// Package store keeps the index of the audit log in a database: a row for each entry, by which it is found. It can be made anew from
+// the log at any time. It is written once in portable SQL for SQLite and PostgreSQL; package storetest holds the suite that every
+// store must pass.
 package store
 
 import (
@@ -25,12 +25,12 @@ func Migrations() fs.FS {
 	return sub
 }
 
-// Store implements audit.Store. It is safe for concurrent use.
+// Store implements audit.Index. It is safe for concurrent use.
 type Store struct {
 	db *sqldb.DB
 }
 
-var _ audit.Store = (*Store)(nil)
+var _ audit.Index = (*Store)(nil)
 
 // Open brings the schema of db up to date and returns a store on it. Closing db stays with the caller.
 func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
@@ -56,4 +56,19 @@ func collect[T any](ctx context.Context, q sqldb.Querier, scan func(sqldb.Rows) 
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// each reads all rows of a query with read and closes it.
+func each(ctx context.Context, q sqldb.Querier, read func(sqldb.Rows) error, query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() // what matters is Err
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
 	"github.com/privacyops/privacyops/libs/sqldb/pgtest"
@@ -30,7 +32,7 @@ func open(t *testing.T, engine sqldb.Engine) (*Store, *sqldb.DB) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
-		storetest.Run(t, func(t *testing.T) audit.Store {
+		storetest.Run(t, func(t *testing.T) audit.Index {
 			s, _ := open(t, engine)
 			return s
 		})
@@ -46,18 +48,14 @@ func TestEntriesStay(t *testing.T) {
 func entriesStay(t *testing.T, engine sqldb.Engine) {
 	s, db := open(t, engine)
 	ctx := context.Background()
-	event := storetest.Decisions("school-a", 1, 2)
-	if _, err := s.Accept(ctx, storetest.Base, []audit.Event{event}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Place(ctx, []audit.Placement{{ID: event.ID, Index: 0}}); err != nil {
+	if _, err := storetest.Follow(ctx, s, storetest.Base, storetest.Decisions("school-a", 1, 2), storetest.Event("school-a", 2)); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
 		`UPDATE entry SET outcome = 'DENIED'`, `DELETE FROM entry`,
-		`UPDATE entry_subject SET subject_ref = 'x'`, `DELETE FROM entry_subject`,
+		`UPDATE entry_person SET position = 0`, `DELETE FROM entry_person`,
+		`UPDATE entry_people SET received_at = 0`, `DELETE FROM entry_people`,
 		`UPDATE entry_decisions SET position = 0`, `DELETE FROM entry_decisions`,
-		`UPDATE placement SET log_index = 7`, `DELETE FROM placement`,
 	} {
 		err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 			_, err := tx.Exec(ctx, statement)
@@ -69,46 +67,57 @@ func entriesStay(t *testing.T, engine sqldb.Engine) {
 	}
 }
 
-// TestOlderEntriesAreKept brings a database up to date that has entries from before there were decisions.
-func TestOlderEntriesAreKept(t *testing.T) {
+// TestOlderEntriesWait brings a database up to date from before the log came first. What it had not brought into the log waits for
+// it; all else comes from the log.
+func TestOlderEntriesWait(t *testing.T) {
 	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
 		url, ctx := enginetest.URL(t, engine), context.Background()
-		first := fstest.MapFS{}
-		file := string(engine) + "/00001_audit.sql"
-		content, err := fs.ReadFile(Migrations(), file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first[file] = &fstest.MapFile{Data: content}
-		older := enginetest.Open(t, url, first)
-		entry := audit.Entry{Event: storetest.Event("school-a", 1), ReceivedTime: storetest.Base, ControllerSequence: 1}
-		leaf, err := entry.Leaf()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = older.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			_, err := tx.Exec(ctx, `INSERT INTO entry VALUES (1, $1, $2, 'school-a', 1, $3, 'erasure', 'erasure.approve', 'MODIFY', 'p-4f1c', $4, 'OK', $5, $6)`,
-				string(entry.ID), []byte{1}, sqldb.Micros(entry.ReceivedTime), entry.Resource, entry.TraceID(), leaf)
+		before := fstest.MapFS{}
+		for _, name := range []string{"00001_audit.sql", "00002_decisions.sql"} {
+			file := string(engine) + "/" + name
+			content, err := fs.ReadFile(Migrations(), file)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
-			_, err = tx.Exec(ctx, `INSERT INTO placement VALUES (0, 1)`)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+			before[file] = &fstest.MapFile{Data: content}
+		}
+		older := enginetest.Open(t, url, before)
+		var leaves [][]byte
+		for n := 1; n <= 4; n++ {
+			entry := audit.Entry{Event: storetest.Event("school-a", n), ReceivedTime: storetest.Base, ControllerSequence: uint64(n)}
+			leaf, err := entry.Leaf()
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leaf)
+			err = older.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+				_, err := tx.Exec(ctx, `INSERT INTO entry VALUES ($1, $2, $3, 'school-a', $4, $5, 'erasure', 'erasure.approve', 'MODIFY', 'p-4f1c', '', 'OK', '', $6, 0)`,
+					10*n, string(entry.ID), []byte{1}, n, sqldb.Micros(entry.ReceivedTime), leaf)
+				if err != nil {
+					return err
+				}
+				if n <= 2 {
+					_, err = tx.Exec(ctx, `INSERT INTO placement VALUES ($1, $2)`, n-1, 10*n)
+					return err
+				}
+				_, err = tx.Exec(ctx, `INSERT INTO queue VALUES ($1)`, 10*n)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 		s, err := Open(ctx, enginetest.Open(t, url, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := s.Search(ctx, audit.Query{Controller: "school-a", Filter: audit.Filter{ActorRef: "p-4f1c"}, Limit: 10})
-		if err != nil || len(found) != 1 || found[0].ID != entry.ID {
-			t.Errorf("the older entry: %+v, %v", found, err)
+		waiting, err := s.Waiting(ctx)
+		if diff := cmp.Diff(leaves[2:], waiting); err != nil || diff != "" {
+			t.Errorf("what waits: %v (-want +got):\n%s", err, diff)
 		}
-		if rows, err := s.Window(ctx, 0, 10); err != nil || len(rows) != 1 || rows[0].Keys.Decisions != 0 {
-			t.Errorf("its row: %+v, %v", rows, err)
+		if heads, err := s.Heads(ctx); err != nil || heads.Next != 0 || len(heads.Sequences) != 0 {
+			t.Errorf("the index is not at the log's beginning: %+v, %v", heads, err)
 		}
 	})
 }
@@ -118,14 +127,17 @@ func TestOlderEntriesAreKept(t *testing.T) {
 func TestSearchUsesIndexes(t *testing.T) {
 	t.Parallel()
 	_, db := open(t, sqldb.SQLite)
+	query := audit.Query{Controller: "a", Start: storetest.Base, Limit: 10}
 	for name, test := range map[string]struct {
-		query audit.Query
-		want  string
+		sql  func() (string, []any)
+		want string
 	}{
-		"by time": {audit.Query{Controller: "a", Start: storetest.Base, Limit: 10}, "INDEX entry_by_time"},
-		"subject": {audit.Query{Controller: "a", SubjectRefs: []audit.SubjectRef{"s"}, Limit: 10}, "entry_subject USING COVERING INDEX"},
+		"by time":   {func() (string, []any) { return searchSQL(query, 10) }, "INDEX entry_by_time"},
+		"by person": {func() (string, []any) { return personSQL(query, []audit.KeyID{{}}, 10) }, "SEARCH entry_person USING PRIMARY KEY"},
+		"by marks":  {func() (string, []any) { return marksSQL(query) }, "SEARCH m USING INDEX entry_people_by_time"},
+		"known":     {func() (string, []any) { return knownQueries[2], []any{"a", "b"} }, "SEARCH entry USING INDEX"},
 	} {
-		text, args := searchSQL(test.query, 10)
+		text, args := test.sql()
 		var plan []string
 		err := db.Read(context.Background(), func(ctx context.Context, q sqldb.Querier) (err error) {
 			plan, err = collect(ctx, q, func(r sqldb.Rows) (detail string, err error) {
@@ -139,7 +151,7 @@ func TestSearchUsesIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		steps := strings.Join(plan, "\n")
-		if !strings.Contains(steps, test.want) || strings.Contains(steps, "SCAN e\n") {
+		if !strings.Contains(steps, test.want) || strings.Contains(steps+"\n", "SCAN e\n") || strings.Contains(steps, "SCAN m") {
 			t.Errorf("%s: the plan is\n%s\nwant %q and no scan of all entries", name, steps, test.want)
 		}
 	}

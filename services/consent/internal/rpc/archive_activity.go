@@ -28,8 +28,9 @@ func (s *registerServer) ArchiveActivity(ctx context.Context, req *pb.ArchiveAct
 		if err := consent.MatchETag(req.GetEtag(), a.ETag()); err != nil {
 			return nil, err
 		}
+		before := activityMessage(a)
 		a.Archived = true
 		a.Version++
-		return s.addVersion(ctx, tx, a, rev)
+		return s.addVersion(ctx, tx, before, a, rev)
 	})
 }

@@ -118,6 +118,13 @@ func (h *handlers) consentMessage(c consent.Consent) *pb.Consent {
 	}
 }
 
+// recordedConsent is a consent as the digests of its events have it: without its state, which may change by the passing of time.
+func (h *handlers) recordedConsent(c consent.Consent) *pb.Consent {
+	m := h.consentMessage(c)
+	m.State = pb.Consent_STATE_UNSPECIFIED
+	return m
+}
+
 // textMessage leaves out a text that is not known.
 func textMessage(t consent.ShownText) *pb.ConsentText {
 	if t == (consent.ShownText{}) {

@@ -35,12 +35,13 @@ func (s *registerServer) CreateActivity(ctx context.Context, req *pb.CreateActiv
 			return nil, err
 		}
 		a.CreateTime = s.now()
-		return s.addVersion(ctx, tx, a, rev)
+		return s.addVersion(ctx, tx, nil, a, rev)
 	})
 }
 
-// addVersion makes a the newest version of its activity, as an instruction of the caller, with its event.
-func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, a consent.Activity, rev consent.Revision) (*pb.Activity, error) {
+// addVersion makes a the newest version of its activity, as an instruction of the caller, with its event. Before is the message of the
+// version that it replaces; nil where there is none.
+func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, before any, a consent.Activity, rev consent.Revision) (*pb.Activity, error) {
 	c, err := s.Store.Controller(ctx, tx, a.Controller)
 	if err != nil {
 		return nil, err
@@ -55,5 +56,6 @@ func (s *registerServer) addVersion(ctx context.Context, tx sqldb.Tx, a consent.
 	detail := versionDetail(a.Version)
 	detail["legal_basis"] = string(a.Basis)
 	change := consent.Change{Controller: a.Controller, Revision: rev, Kind: consent.OfActivity, Activity: a.ID}
-	return activityMessage(a), s.record(ctx, tx, change, outbox.Event{Resource: activityName(a.Controller, a.ID), Detail: detail})
+	after := activityMessage(a)
+	return after, s.record(ctx, tx, change, outbox.Event{Resource: activityName(a.Controller, a.ID), Detail: detail, Before: before, After: after})
 }

@@ -30,6 +30,7 @@ func (s *registerServer) CreateController(ctx context.Context, req *pb.CreateCon
 			return nil, err
 		}
 		change := consent.Change{Controller: id, Revision: 1, Kind: consent.OfController} // a new controller is at revision 1
-		return controllerMessage(c), s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(c.Version)})
+		after := controllerMessage(c)
+		return after, s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(c.Version), After: after})
 	})
 }

@@ -48,7 +48,7 @@ func (s *rightsServer) object(ctx context.Context, tx sqldb.Tx, rev consent.Revi
 		return nil, err
 	}
 	change := consent.Change{Controller: controller, Revision: rev, Kind: consent.Objecting, Activity: o.Activity, Subjects: o.Subjects}
-	return s.objectionMessage(o, words{}), s.record(ctx, tx, change, objectionEvent(o))
+	return s.objectionMessage(o, words{}), s.record(ctx, tx, change, s.objectionEvent(nil, o))
 }
 
 // sealNew seals what somebody says first. Of a person who was erased nothing is written down any more.
@@ -60,9 +60,14 @@ func (s *rightsServer) sealNew(ctx context.Context, tx sqldb.Tx, o consent.Objec
 	return s.seal(objectionName(o.Controller, o.ID), consent.SealedWords{}, w)
 }
 
-func objectionEvent(o consent.Objection) outbox.Event {
-	return outbox.Event{Resource: objectionName(o.Controller, o.ID), SubjectRefs: texts(o.Subjects),
-		Detail: map[string]string{"activity": string(o.Activity), "state": string(o.State)}}
+// objectionEvent is the event of a change, without what anybody has said: the words of a person who is erased go, the event stays.
+func (h *handlers) objectionEvent(before *consent.Objection, o consent.Objection) outbox.Event {
+	e := outbox.Event{Resource: objectionName(o.Controller, o.ID), SubjectRefs: texts(o.Subjects),
+		Detail: map[string]string{"activity": string(o.Activity), "state": string(o.State)}, After: h.objectionMessage(o, words{})}
+	if before != nil {
+		e.Before = h.objectionMessage(*before, words{})
+	}
+	return e
 }
 
 func (h *handlers) objectionMessage(o consent.Objection, w words) *pb.Objection {

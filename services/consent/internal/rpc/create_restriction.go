@@ -44,12 +44,16 @@ func (s *rightsServer) restrict(ctx context.Context, tx sqldb.Tx, rev consent.Re
 		return nil, err
 	}
 	change := consent.Change{Controller: r.Controller, Revision: rev, Kind: consent.Restricting, Activity: r.Activity, Subjects: r.Subjects}
-	return s.restrictionMessage(r), s.record(ctx, tx, change, restrictionEvent(r))
+	return s.restrictionMessage(r), s.record(ctx, tx, change, s.restrictionEvent(nil, r))
 }
 
-func restrictionEvent(r consent.Restriction) outbox.Event {
-	return outbox.Event{Resource: restrictionName(r.Controller, r.ID), SubjectRefs: texts(r.Subjects),
-		Detail: map[string]string{"activity": string(r.Activity), "ground": r.Ground}}
+func (h *handlers) restrictionEvent(before *consent.Restriction, r consent.Restriction) outbox.Event {
+	e := outbox.Event{Resource: restrictionName(r.Controller, r.ID), SubjectRefs: texts(r.Subjects),
+		Detail: map[string]string{"activity": string(r.Activity), "ground": r.Ground}, After: h.restrictionMessage(r)}
+	if before != nil {
+		e.Before = h.restrictionMessage(*before)
+	}
+	return e
 }
 
 func (h *handlers) restrictionMessage(r consent.Restriction) *pb.Restriction {

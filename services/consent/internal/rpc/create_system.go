@@ -35,6 +35,7 @@ func (s *registerServer) CreateSystem(ctx context.Context, req *pb.CreateSystemR
 			return nil, err
 		}
 		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.OfSystem, System: system.ID}
-		return systemMessage(system), s.record(ctx, tx, change, outbox.Event{Resource: name, Detail: versionDetail(system.Version)})
+		after := systemMessage(system)
+		return after, s.record(ctx, tx, change, outbox.Event{Resource: name, Detail: versionDetail(system.Version), After: after})
 	})
 }

@@ -58,7 +58,8 @@ func (s *consentsServer) give(ctx context.Context, tx sqldb.Tx, controller conse
 	}
 	change := consent.Change{Controller: controller, Revision: rev, Kind: consent.Agreement, Activity: activity,
 		Consents: []consent.ConsentID{given.ID}, Subjects: given.Subjects}
-	return s.consentMessage(given), s.record(ctx, tx, change, outbox.Event{Resource: consentName(controller, given.ID), SubjectRefs: texts(given.Subjects), Detail: detail})
+	return s.consentMessage(given), s.record(ctx, tx, change, outbox.Event{Resource: consentName(controller, given.ID), SubjectRefs: texts(given.Subjects), Detail: detail,
+		After: s.recordedConsent(given)})
 }
 
 // giving reads a request.

@@ -30,6 +30,6 @@ func (s *rightsServer) LiftRestriction(ctx context.Context, req *pb.LiftRestrict
 			return nil, err
 		}
 		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.Lifting, Activity: r.Activity, Subjects: r.Subjects}
-		return s.restrictionMessage(lifted), s.record(ctx, tx, change, restrictionEvent(lifted))
+		return s.restrictionMessage(lifted), s.record(ctx, tx, change, s.restrictionEvent(&r, lifted))
 	})
 }

@@ -34,11 +34,11 @@ func (s *rightsServer) ResolveObjection(ctx context.Context, req *pb.ResolveObje
 		if !changed {
 			return s.openedObjection(o)
 		}
-		return s.resolve(ctx, tx, rev, decided, req.GetReason())
+		return s.resolve(ctx, tx, rev, o, decided, req.GetReason())
 	})
 }
 
-func (s *rightsServer) resolve(ctx context.Context, tx sqldb.Tx, rev consent.Revision, o consent.Objection, reason string) (*pb.Objection, error) {
+func (s *rightsServer) resolve(ctx context.Context, tx sqldb.Tx, rev consent.Revision, before, o consent.Objection, reason string) (*pb.Objection, error) {
 	said, err := s.resolution(ctx, tx, &o, reason)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (s *rightsServer) resolve(ctx context.Context, tx sqldb.Tx, rev consent.Rev
 		return nil, err
 	}
 	change := consent.Change{Controller: o.Controller, Revision: rev, Kind: consent.Resolving, Activity: o.Activity, Subjects: o.Subjects}
-	return s.objectionMessage(o, said), s.record(ctx, tx, change, objectionEvent(o))
+	return s.objectionMessage(o, said), s.record(ctx, tx, change, s.objectionEvent(&before, o))
 }
 
 // resolution seals the reason with what the person said. Of a person who was erased nothing is written down any more.

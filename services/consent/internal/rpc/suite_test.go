@@ -100,7 +100,7 @@ func newSuite(t testing.TB, change ...func(*rpc.Parts)) *suite {
 	}
 	db := unsteady{s.db, &s.away}
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
-	box, err := outbox.New(ctx, outbox.Config{Service: "consent", DB: s.db, Clock: s.clock, NewID: newID})
+	box, err := outbox.New(ctx, outbox.Config{Service: "consent", DB: s.db, Clock: s.clock, NewID: newID, Keyring: s.keyring})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (s *registerServer) UpdateActivity(ctx context.Context, req *pb.UpdateActiv
 		if err != nil {
 			return nil, err
 		}
-		return s.addVersion(ctx, tx, next, rev)
+		return s.addVersion(ctx, tx, activityMessage(present), next, rev)
 	})
 }
 

@@ -34,7 +34,9 @@ func (s *registerServer) UpdateController(ctx context.Context, req *pb.UpdateCon
 			return nil, err
 		}
 		change := consent.Change{Controller: id, Revision: rev, Kind: consent.OfController}
-		return controllerMessage(next), s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(next.Version)})
+		after := controllerMessage(next)
+		return after, s.record(ctx, tx, change, outbox.Event{Resource: controllerName(id), Detail: versionDetail(next.Version),
+			Before: controllerMessage(present), After: after})
 	})
 }
 

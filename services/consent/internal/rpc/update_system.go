@@ -30,7 +30,9 @@ func (s *registerServer) UpdateSystem(ctx context.Context, req *pb.UpdateSystemR
 			return nil, err
 		}
 		change := consent.Change{Controller: controller, Revision: rev, Kind: consent.OfSystem, System: id}
-		return systemMessage(next), s.record(ctx, tx, change, outbox.Event{Resource: systemName(controller, id), Detail: versionDetail(next.Version)})
+		after := systemMessage(next)
+		return after, s.record(ctx, tx, change, outbox.Event{Resource: systemName(controller, id), Detail: versionDetail(next.Version),
+			Before: systemMessage(present), After: after})
 	})
 }
 

@@ -43,6 +43,7 @@ func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.
 	if err := s.Store.Withdraw(ctx, tx, named[0].Controller, ending, now, rev); err != nil {
 		return nil, err
 	}
+	before := slices.Clone(named)
 	for i := range named {
 		if named[i].WithdrawRevision == 0 {
 			named[i].WithdrawTime, named[i].WithdrawRevision = now, rev
@@ -54,7 +55,8 @@ func (s *consentsServer) withdraw(ctx context.Context, tx sqldb.Tx, rev consent.
 		Consents: ending, Subjects: subjectsOf(slices.DeleteFunc(slices.Concat(named, linked), func(c consent.Consent) bool {
 			return !slices.Contains(ending, c.ID)
 		}))}
-	return s.consentMessage(answer), s.record(ctx, tx, change, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed(refs), Detail: detail})
+	return s.consentMessage(answer), s.record(ctx, tx, change, outbox.Event{Resource: consentName(answer.Controller, answer.ID), SubjectRefs: witnessed(refs), Detail: detail,
+		Before: s.recordedConsent(before[slices.IndexFunc(before, func(c consent.Consent) bool { return c.ID == answer.ID })]), After: s.recordedConsent(answer)})
 }
 
 // alongside reads the consents to the same activity that were given under any of the refs, or under what is linked to one, and whose

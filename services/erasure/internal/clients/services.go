@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -71,14 +72,35 @@ func last(name string) string {
 }
 
 // Audit speaks to the audit service.
-type Audit struct{ log auditv1.AuditLogClient }
+type Audit struct {
+	log  auditv1.AuditLogClient
+	keys auditv1.AuditKeysClient
+}
 
 // NewAudit makes a client on a connection.
 func NewAudit(conn grpc.ClientConnInterface) *Audit {
-	return &Audit{log: auditv1.NewAuditLogClient(conn)}
+	return &Audit{log: auditv1.NewAuditLogClient(conn), keys: auditv1.NewAuditKeysClient(conn)}
 }
 
-var _ erasure.Proofs = (*Audit)(nil)
+var (
+	_ erasure.Proofs = (*Audit)(nil)
+	_ erasure.Keys   = (*Audit)(nil)
+)
+
+// mostSubjects is how many pseudonyms the audit service takes in one call.
+const mostSubjects = 200
+
+// Destroy implements erasure.Keys.
+func (a *Audit) Destroy(ctx context.Context, c erasure.ControllerID, refs []string, name string) error {
+	for some := range slices.Chunk(refs, mostSubjects) {
+		_, err := a.keys.DestroySubjectKeys(ctx, &auditv1.DestroySubjectKeysRequest{Parent: "controllers/" + string(c),
+			SubjectRefs: some, Erasure: name})
+		if err != nil {
+			return server.Fault(err)
+		}
+	}
+	return nil
+}
 
 // Proof implements erasure.Proofs. An event that the service does not know yet is still on its way to it.
 func (a *Audit) Proof(ctx context.Context, c erasure.ControllerID, event string) (erasure.Proof, error) {

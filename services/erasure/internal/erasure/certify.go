@@ -29,7 +29,7 @@ func (w *work) announce(ctx context.Context) error {
 	}
 	w.e.Statement, w.e.Announcement = string(text), w.NewID()
 	w.e.Attempts, w.e.NextAttempt, w.e.UpdateTime = 0, time.Time{}, w.Clock.Now()
-	return w.save(ctx, Change{Event: Event{ID: w.e.Announcement, Action: "erasure.verify",
+	return w.save(ctx, Change{Event: Event{ID: w.e.Announcement, Nameless: true, Action: "erasure.verify",
 		Detail: map[string]string{"statementSha256": hash, "verdict": string(s.Verdict), "planHash": w.e.Plan.Hash}}})
 }
 
@@ -39,7 +39,10 @@ const (
 	proofPause = 100 * time.Millisecond
 )
 
-// certify waits for the log, issues the certificate, and destroys what named the person. Only then is the erasure complete.
+// certify waits for the log, issues the certificate, and destroys what named the person, the keys to the log's entries about the
+// person last of all. Only then is the erasure complete. None of it names the person any more, since whoever is interrupted here begins
+// anew: the log may have lost the person already. Events that were on their way to the log when the keys were destroyed get no new
+// one: the log knows by their times.
 func (w *work) certify(ctx context.Context) error {
 	proof, err := w.proof(ctx)
 	if err != nil {
@@ -60,11 +63,16 @@ func (w *work) certify(ctx context.Context) error {
 	if err != nil { // a proof that does not verify; the log's operator must look at it
 		return w.waitToCertify(ctx, "CERTIFICATE_REFUSED")
 	}
+	if w.e.Forgotten() {
+		if err := w.Keys.Destroy(ctx, w.e.Controller, w.e.SubjectRefs, w.e.Name()); err != nil {
+			return w.waitToCertify(ctx, "AUDIT_KEYS_UNAVAILABLE")
+		}
+	}
 	w.e.Certificate, w.e.Statement = string(file), ""
 	if err := w.e.move(Completed, w.Clock.Now()); err != nil {
 		return err
 	}
-	return w.save(ctx, Change{DestroyIdentifiers: true, Tombstones: gone, Event: Event{Action: "erasure.complete",
+	return w.save(ctx, Change{DestroyIdentifiers: true, Tombstones: gone, Event: Event{Nameless: true, Action: "erasure.complete",
 		Detail: map[string]string{"verdict": string(s.Verdict), "logIndex": fmt.Sprint(proof.Index)}}})
 }
 
@@ -81,7 +89,8 @@ func (w *work) waitToCertify(ctx context.Context, reason string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return w.later(ctx, "erasure.certify", reason)
+	w.pause()
+	return w.save(ctx, Change{Event: Event{Nameless: true, Action: "erasure.certify", Outcome: "FAILED", Reason: reason}})
 }
 
 func (w *work) proof(ctx context.Context) (Proof, error) {

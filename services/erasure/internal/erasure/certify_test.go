@@ -29,8 +29,16 @@ func TestCertifying(t *testing.T) {
 	if e.NextAttempt.Sub(w.clock.Now()) != 3*time.Second {
 		t.Errorf("next in %s", e.NextAttempt.Sub(w.clock.Now()))
 	}
+	// The log's keys cannot be destroyed: then nothing is certified, and nothing lost.
+	w.logErr, w.keysErr = nil, errors.New("away")
+	w.due()
+	e = w.advance()
+	wantState(t, e, Verifying)
+	if e.Certificate != "" || len(w.store.sealed) == 0 || len(w.destroyed) != 0 {
+		t.Errorf("certificate %q, %d keys destroyed", e.Certificate, len(w.destroyed))
+	}
 	// The worker dies while it stores the end; another one ends it with the same statement.
-	w.logErr, w.store.crash = nil, 2
+	w.keysErr, w.store.crash = nil, 2
 	w.due()
 	if err := w.engine.Advance(context.Background(), controller, theID); !errors.Is(err, errCrash) {
 		t.Fatalf("the crash gave %v", err)
@@ -38,10 +46,17 @@ func TestCertifying(t *testing.T) {
 	wantState(t, w.store.get(), Verifying)
 	e = w.advance()
 	wantState(t, e, Completed)
-	if e.Announcement != announced || e.Certificate != "certificate" || e.Statement != "" || !cmp.Equal(w.issued[0], w.issued[1]) {
+	if e.Announcement != announced || e.Certificate != "certificate" || e.Statement != "" || len(w.issued) != 3 || !cmp.Equal(w.issued[0], w.issued[2]) {
 		t.Errorf("announced %s, then %s; certificate %q", announced, e.Announcement, e.Certificate)
 	}
-	wantActions(t, w, "plan", "start", "execute", "executed", "verify", "certify:PROOF_UNAVAILABLE", "certify:REGISTER_UNAVAILABLE", "complete")
+	wantActions(t, w, "plan", "start", "execute", "executed", "verify", "certify:PROOF_UNAVAILABLE", "certify:REGISTER_UNAVAILABLE",
+		"certify:AUDIT_KEYS_UNAVAILABLE", "complete")
+	if want := [][]string{e.SubjectRefs, e.SubjectRefs}; !cmp.Equal(w.destroyed, want) || len(e.SubjectRefs) == 0 {
+		t.Errorf("destroyed keys of %v, want %v", w.destroyed, want)
+	}
+	if e.Named() != nil {
+		t.Errorf("events about an erasure that is over name %v", e.Named())
+	}
 }
 
 type refusing struct{}

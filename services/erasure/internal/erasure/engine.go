@@ -16,6 +16,7 @@ type Engine struct {
 	Participants Participants
 	Proofs       Proofs
 	Erased       Erased
+	Keys         Keys
 	Pseudonyms   Pseudonyms
 	Signer       Signer
 	Clock        clock.Clock

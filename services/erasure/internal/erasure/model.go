@@ -199,3 +199,15 @@ func (e *Erasure) NextWork() (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 }
+
+// Forgotten reports whether the erasure is for the whole person, so that the audit log loses the person with it; also where no
+// system held anything, since the log may.
+func (e *Erasure) Forgotten() bool { return e.Plan != nil && e.Plan.Whole() }
+
+// Named are the pseudonyms that events about the erasure name: none once the log has lost the person.
+func (e *Erasure) Named() []string {
+	if e.State == Completed && e.Forgotten() {
+		return nil
+	}
+	return e.SubjectRefs
+}

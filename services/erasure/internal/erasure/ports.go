@@ -131,6 +131,13 @@ type Erased interface {
 	RecordErasure(ctx context.Context, c ControllerID, subjectRefs []string, erasure string, at time.Time) error
 }
 
+// Keys makes people in the audit log unreadable.
+type Keys interface {
+	// Destroy destroys the keys under which the log holds a person. Done again it does nothing more. When it returns without an
+	// error the keys are gone, and what the log holds of before cannot be read by anyone.
+	Destroy(ctx context.Context, c ControllerID, subjectRefs []string, erasure string) error
+}
+
 // Pseudonyms makes the pseudonym of an identifier under a controller.
 type Pseudonyms interface {
 	Subject(controller, identifierType, value string) string
@@ -138,11 +145,14 @@ type Pseudonyms interface {
 
 // Event is an audit event of the engine's work.
 type Event struct {
-	ID      string
-	Action  string
-	Outcome string // OK where it is empty
-	Reason  string
-	Detail  map[string]string
+	// Nameless events name the erasure and not the person. What a certificate rests on must stay readable, and what follows on the
+	// destruction of the person's keys must not bring the person back into the log.
+	Nameless bool
+	ID       string
+	Action   string
+	Outcome  string // OK where it is empty
+	Reason   string
+	Detail   map[string]string
 }
 
 // ErrFenced says that another worker has taken the erasure: this one must stop. Nothing was written.

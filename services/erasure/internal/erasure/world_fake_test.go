@@ -41,7 +41,9 @@ type world struct {
 	overtaken int // how often another worker came in between
 	proofErr  error
 	logErr    error
+	keysErr   error
 	erased    [][]string
+	destroyed [][]string // whose keys
 	issued    []certificate.Statement
 	announced map[string]string // the log: event → hash
 }
@@ -60,7 +62,7 @@ func newWorld(t failer, systems ...*system) *world {
 		w.register.Systems = append(w.register.Systems, x.System)
 	}
 	w.store = &memory{t: t, now: w.clock.Now}
-	w.engine = &Engine{Store: w.store, Registers: w, Participants: w, Proofs: w, Erased: w, Pseudonyms: w, Signer: w,
+	w.engine = &Engine{Store: w.store, Registers: w, Participants: w, Proofs: w, Erased: w, Keys: w, Pseudonyms: w, Signer: w,
 		Clock: w.clock, NewID: func() string { w.ids++; return fmt.Sprintf("event-%d", w.ids) }, Backoff: Backoff, ProofWait: time.Millisecond}
 	w.ask(NoLongerNecessary)
 	return w
@@ -103,6 +105,14 @@ func (w *world) RecordErasure(_ context.Context, _ ControllerID, refs []string, 
 		w.erased = append(w.erased, refs)
 	}
 	return w.logErr
+}
+
+// Destroy notes whose keys are destroyed.
+func (w *world) Destroy(_ context.Context, _ ControllerID, refs []string, _ string) error {
+	if w.keysErr == nil {
+		w.destroyed = append(w.destroyed, refs)
+	}
+	return w.keysErr
 }
 
 func (w *world) Subject(c, kind, value string) string { return "sub_" + c + "_" + kind + "_" + value }

@@ -39,7 +39,11 @@ func (s *Server) CreateErasure(ctx context.Context, req *erasurev1.CreateErasure
 		if err := s.Store.Insert(ctx, tx, e, ids); err != nil {
 			return nil, err
 		}
-		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: e.Name(), SubjectRefs: e.SubjectRefs,
+		after, err := s.Store.Recorded(ctx, tx, c, e.ID)
+		if err != nil {
+			return nil, err
+		}
+		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: e.Name(), SubjectRefs: e.SubjectRefs, After: after,
 			Detail: map[string]string{"ground": string(e.Ground), "channel": e.Channel}})
 		return erasureMessage(e), err
 	})

@@ -24,6 +24,6 @@ func (s *Server) read(ctx context.Context, name string) (*erasure.Erasure, error
 	if err != nil {
 		return nil, found(err)
 	}
-	outbox.About(ctx, e.Name(), e.SubjectRefs...)
+	outbox.About(ctx, e.Name(), e.Named()...)
 	return e, nil
 }

@@ -31,6 +31,8 @@ type Erasures interface {
 	List(ctx context.Context, c erasure.ControllerID, before string, limit int) ([]*erasure.Erasure, error)
 	// Change applies what a person decided, with its event, in one transaction.
 	Change(ctx context.Context, c erasure.ControllerID, id erasure.ID, event outbox.Event, fn func(*erasure.Erasure) (bool, error)) (*erasure.Erasure, error)
+	// Recorded gives an erasure as it stands, for the digests of its events; nil where there is none.
+	Recorded(ctx context.Context, tx sqldb.Tx, c erasure.ControllerID, id erasure.ID) (any, error)
 }
 
 // Server answers the RPCs.

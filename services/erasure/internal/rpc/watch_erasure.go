@@ -26,7 +26,7 @@ func (s *Server) WatchErasure(req *erasurev1.WatchErasureRequest, stream grpc.Se
 			return found(err)
 		}
 		if seen < 0 {
-			outbox.About(ctx, e.Name(), e.SubjectRefs...)
+			outbox.About(ctx, e.Name(), e.Named()...)
 		}
 		if e.Revision != seen {
 			seen = e.Revision

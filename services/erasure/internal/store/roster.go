@@ -48,13 +48,25 @@ func (s *Store) InsertImport(ctx context.Context, tx sqldb.Tx, i *rosters.Import
 	if err != nil {
 		return err
 	}
-	return s.recordImport(ctx, tx, i)
+	return s.recordImport(ctx, tx, i, nil)
 }
 
-func (s *Store) recordImport(ctx context.Context, tx sqldb.Tx, i *rosters.Import) error {
-	_, err := s.outbox.Record(ctx, tx, outbox.Event{Resource: i.Name(), Detail: map[string]string{
-		"state": i.State, "heldReason": i.HeldReason, "sha256": i.SHA256, "present": fmt.Sprint(i.Present),
-		"arrived": fmt.Sprint(i.Arrived), "left": fmt.Sprint(i.Left), "returned": fmt.Sprint(i.Returned)}})
+// rosterRow reads what the digests of a roster's events are made of.
+const rosterRow = `SELECT state, document FROM roster WHERE controller = $1 AND id = $2`
+
+func (s *Store) recordImport(ctx context.Context, tx sqldb.Tx, i *rosters.Import, before any) error {
+	after, err := recorded(ctx, tx, rosterRow, i.Controller, i.ID)
+	if err != nil {
+		return err
+	}
+	detail := map[string]string{"state": i.State, "heldReason": i.HeldReason, "sha256": i.SHA256, "present": fmt.Sprint(i.Present),
+		"arrived": fmt.Sprint(i.Arrived), "left": fmt.Sprint(i.Left), "returned": fmt.Sprint(i.Returned)}
+	for _, w := range i.Warnings {
+		if text, erased := strings.CutPrefix(w, erasedBefore); erased {
+			detail["erasedBefore"], _, _ = strings.Cut(text, " ")
+		}
+	}
+	_, err = s.outbox.Record(ctx, tx, outbox.Event{Resource: i.Name(), Before: before, After: after, Detail: detail})
 	return err
 }
 
@@ -224,6 +236,10 @@ func (s *Store) SettleImport(ctx context.Context, set rosters.Settlement) (i *ro
 		if err := set.Check(i); err != nil {
 			return err
 		}
+		before, err := recorded(ctx, tx, rosterRow, i.Controller, i.ID)
+		if err != nil {
+			return err
+		}
 		if set.Decide != nil {
 			if err := s.confirm(ctx, tx, i, wrapped, sealed, set); err != nil {
 				return err
@@ -239,7 +255,7 @@ func (s *Store) SettleImport(ctx context.Context, set rosters.Settlement) (i *ro
 		if err != nil {
 			return err
 		}
-		return s.recordImport(ctx, tx, i)
+		return s.recordImport(ctx, tx, i, before)
 	})
 	if err == nil {
 		s.scrub(ctx)

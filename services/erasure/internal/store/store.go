@@ -78,10 +78,10 @@ func (s *Store) Insert(ctx context.Context, tx sqldb.Tx, e *erasure.Erasure, ids
 		return fmt.Errorf("store: document: %w", err)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO erasure (controller, id, state, ground, subject_ref, fence, revision, next_work,
-		wrapped_key, sealed_identifiers, document, create_time, update_time)
-		VALUES ($1, $2, $3, $4, $5, 0, 1, $6, $7, $8, $9, $10, $11)`,
+		wrapped_key, sealed_identifiers, document, create_time, update_time, due_time)
+		VALUES ($1, $2, $3, $4, $5, 0, 1, $6, $7, $8, $9, $10, $11, $12)`,
 		string(e.Controller), string(e.ID), string(e.State), string(e.Ground), e.SubjectRef, nextWork(e),
-		wrapped, sealed, string(document), sqldb.Micros(e.CreateTime), sqldb.Micros(e.UpdateTime))
+		wrapped, sealed, string(document), sqldb.Micros(e.CreateTime), sqldb.Micros(e.UpdateTime), sqldb.Micros(e.DueTime))
 	if err != nil {
 		return err
 	}
@@ -144,6 +144,9 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 		if e, err = s.lock(ctx, tx, c, id); err != nil {
 			return err
 		}
+		if event.Before, err = s.Recorded(ctx, tx, c, id); err != nil {
+			return err
+		}
 		changed, err := fn(e)
 		if err != nil || !changed {
 			return err
@@ -151,13 +154,16 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 		if e.Plan != nil {
 			event.Detail = map[string]string{"planHash": e.Plan.Hash}
 		}
-		event.SubjectRefs = e.SubjectRefs
-		if _, err := s.outbox.Record(ctx, tx, event); err != nil {
-			return err
-		}
+		event.SubjectRefs = e.Named()
 		before := e.Fence
 		e.Fence++
 		if err := s.update(ctx, tx, e, before, erasure.Change{DestroyIdentifiers: e.State.Final()}); err != nil {
+			return err
+		}
+		if event.After, err = s.Recorded(ctx, tx, c, id); err != nil {
+			return err
+		}
+		if _, err := s.outbox.Record(ctx, tx, event); err != nil {
 			return err
 		}
 		return s.enqueue(ctx, tx, e)
@@ -166,6 +172,27 @@ func (s *Store) Change(ctx context.Context, c erasure.ControllerID, id erasure.I
 		s.scrub(ctx)
 	}
 	return e, err
+}
+
+// Recorded gives an erasure as it stands in the database, for the digests of its events; nil where there is none.
+func (s *Store) Recorded(ctx context.Context, tx sqldb.Tx, c erasure.ControllerID, id erasure.ID) (any, error) {
+	return recorded(ctx, tx, `SELECT state, document FROM erasure WHERE controller = $1 AND id = $2`, string(c), string(id))
+}
+
+// recorded is what an event's digests are made of: the row's state and its document. Nil where there is no row.
+func recorded(ctx context.Context, tx sqldb.Tx, query, controller, id string) (any, error) {
+	var state, document string
+	err := tx.QueryRow(ctx, query, controller, id).Scan(&state, &document)
+	switch {
+	case errors.Is(err, sqldb.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return struct {
+		State    string          `json:"state"`
+		Document json.RawMessage `json:"document"`
+	}{state, json.RawMessage(document)}, nil
 }
 
 // lock reads an erasure that the transaction is about to change.
@@ -209,6 +236,10 @@ func (s *Store) Save(ctx context.Context, change erasure.Change) error {
 	e, revision := change.Erasure, change.Erasure.Revision
 	err := s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		e.Revision = revision // the transaction may run again
+		before, err := s.Recorded(ctx, tx, e.Controller, e.ID)
+		if err != nil {
+			return err
+		}
 		if err := s.update(ctx, tx, e, e.Fence, change); err != nil {
 			return err
 		}
@@ -218,9 +249,16 @@ func (s *Store) Save(ctx context.Context, change erasure.Change) error {
 		if err := entomb(ctx, tx, e, change.Tombstones); err != nil {
 			return err
 		}
-		outcome := outbox.Outcome(change.Event.Outcome)
-		_, err := s.outbox.Record(ctx, tx, outbox.Event{ID: change.Event.ID, Controller: string(e.Controller),
-			Action: change.Event.Action, Kind: kindOf(change.Event.Action), Resource: e.Name(), SubjectRefs: e.SubjectRefs,
+		outcome, named := outbox.Outcome(change.Event.Outcome), e.SubjectRefs
+		if change.Event.Nameless {
+			named = nil
+		}
+		after, err := s.Recorded(ctx, tx, e.Controller, e.ID)
+		if err != nil {
+			return err
+		}
+		_, err = s.outbox.Record(ctx, tx, outbox.Event{ID: change.Event.ID, Controller: string(e.Controller), Before: before, After: after,
+			Action: change.Event.Action, Kind: kindOf(change.Event.Action), Resource: e.Name(), SubjectRefs: named,
 			Outcome: outcome, Reason: change.Event.Reason, Detail: change.Event.Detail})
 		return err
 	})

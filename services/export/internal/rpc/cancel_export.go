@@ -20,10 +20,18 @@ func (s *Server) CancelExport(ctx context.Context, req *exportv1.CancelExportReq
 	var w *export.Work
 	var orphans []export.FileID
 	err = s.DB.Write(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		before, err := s.Store.Recorded(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
 		if w, orphans, err = s.Store.Cancel(ctx, tx, ref, s.Clock.Now()); err != nil {
 			return answer(err)
 		}
-		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: w.Name(), SubjectRefs: w.Refs})
+		after, err := s.Store.Recorded(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: w.Name(), SubjectRefs: w.Refs, Before: before, After: after})
 		return err
 	})
 	if err != nil {

@@ -46,7 +46,11 @@ func (s *Server) CreateExport(ctx context.Context, req *exportv1.CreateExportReq
 		if err := s.Store.Insert(ctx, tx, w); err != nil {
 			return nil, err
 		}
-		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: w.Name(), SubjectRefs: w.Refs,
+		after, err := s.Store.Recorded(ctx, tx, w.Ref)
+		if err != nil {
+			return nil, err
+		}
+		_, err = s.Outbox.Record(ctx, tx, outbox.Event{Resource: w.Name(), SubjectRefs: w.Refs, After: after,
 			Detail: map[string]string{"kind": string(w.Kind), "due_time": w.Due.Format(time.RFC3339)}})
 		return message(&w.Export), err
 	})

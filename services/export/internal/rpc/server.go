@@ -27,6 +27,8 @@ type Store interface {
 	List(ctx context.Context, c export.ControllerID, before export.ID, limit int) ([]*export.Work, error)
 	// Cancel calls an export off in the caller's transaction and gives the files that are left without it.
 	Cancel(ctx context.Context, tx sqldb.Tx, ref export.Ref, now time.Time) (*export.Work, []export.FileID, error)
+	// Recorded gives an export as it stands, for the digests of its events; nil where there is none.
+	Recorded(ctx context.Context, tx sqldb.Tx, ref export.Ref) (any, error)
 }
 
 // Package is a package that is being read.

@@ -155,10 +155,17 @@ func (s *Store) Save(ctx context.Context, w *export.Work, e *export.Event, relea
 	next := *w
 	next.Version++
 	err := s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		if err := s.update(ctx, tx, &next, release); err != nil || e == nil {
+		if e == nil {
+			return s.update(ctx, tx, &next, release)
+		}
+		before, err := s.Recorded(ctx, tx, w.Ref)
+		if err != nil {
 			return err
 		}
-		return s.record(ctx, tx, &next, *e)
+		if err := s.update(ctx, tx, &next, release); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, &next, *e, before)
 	})
 	if err != nil {
 		return err
@@ -189,16 +196,39 @@ func (s *Store) update(ctx context.Context, tx sqldb.Tx, w *export.Work, release
 	return nil
 }
 
-func (s *Store) record(ctx context.Context, tx sqldb.Tx, w *export.Work, e export.Event) error {
+// Recorded gives what the digests of an export's events are made of: what it is and how far it has come, not how often it was tried
+// meanwhile; nil where there is no such export.
+func (s *Store) Recorded(ctx context.Context, tx sqldb.Tx, ref export.Ref) (any, error) {
+	var r struct {
+		State, Kind, Language, Refs, Recipient, Package string
+		Due, Expires                                    int64
+	}
+	err := tx.QueryRow(ctx, `SELECT state, kind, language, refs, recipient, package_sha256, due_time, expire_time FROM export
+		WHERE controller = $1 AND id = $2`, ref.Controller, ref.ID).
+		Scan(&r.State, &r.Kind, &r.Language, &r.Refs, &r.Recipient, &r.Package, &r.Due, &r.Expires)
+	switch {
+	case errors.Is(err, sqldb.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("store: read export: %w", err)
+	}
+	return r, nil
+}
+
+func (s *Store) record(ctx context.Context, tx sqldb.Tx, w *export.Work, e export.Event, before any) error {
+	after, err := s.Recorded(ctx, tx, w.Ref)
+	if err != nil {
+		return err
+	}
 	event := outbox.Event{Controller: string(w.Controller), Action: e.Action, Kind: outbox.Export, Resource: w.Name(),
-		SubjectRefs: w.Refs, Reason: e.Reason, Detail: e.Detail}
+		SubjectRefs: w.Refs, Reason: e.Reason, Detail: e.Detail, Before: before, After: after}
 	if e.Failed {
 		event.Outcome = outbox.Failed
 	}
 	if e.Action == JobExpire {
 		event.Kind = outbox.Delete
 	}
-	_, err := s.recorder.Record(ctx, tx, event)
+	_, err = s.recorder.Record(ctx, tx, event)
 	return err
 }
 

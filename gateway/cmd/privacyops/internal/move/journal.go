@@ -29,9 +29,6 @@ var journal = []string{
 )`,
 }
 
-// seeds are rows that migrations write into tables of the service's own, with how they look before anything has happened.
-var seeds = map[string]string{"audit.log_head": "next_position = 1 AND last_received = 0"}
-
 // installation is the journal's first line: whose move it is. The zero value: there is none.
 type installation struct {
 	logKey     string
@@ -87,9 +84,6 @@ func vacant(ctx context.Context, q sqldb.Querier, schema string) error {
 	for _, name := range without(names, stays) {
 		full := quoted(schema) + "." + quoted(name)
 		query := "SELECT EXISTS (SELECT 1 FROM " + full + ")"
-		if seed, ok := seeds[schema+"."+name]; ok {
-			query = "SELECT EXISTS (SELECT 1 FROM " + full + " WHERE NOT (" + seed + "))"
-		}
 		var foreign bool
 		if err := q.QueryRow(ctx, query).Scan(&foreign); err != nil {
 			return err
@@ -109,11 +103,6 @@ func (t *target) begin(ctx context.Context, logKey string, now time.Time, tables
 			return err
 		}
 		for _, task := range tables {
-			if _, ok := seeds[task.String()]; ok {
-				if _, err := tx.Exec(ctx, "DELETE FROM "+task.full()); err != nil {
-					return err
-				}
-			}
 			if err := tx.QueryRow(ctx, "SELECT 1 FROM "+task.full()+" LIMIT 1").Scan(new(int64)); !errors.Is(err, sqldb.ErrNoRows) {
 				return errors.Join(fmt.Errorf("the table %s of the target is not empty any more: something else writes to it", task), err)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/privacyops/privacyops/gateway/cmd/privacyops/internal/suite"
@@ -14,7 +15,7 @@ import (
 
 // Service is one service with a database of its own.
 type Service struct {
-	// Name is also the name of its SQLite file and of its schema.
+	// Name is also the name of its schema and, with hyphens, of its SQLite file.
 	Name string
 	// Migrate brings its tables in a PostgreSQL schema up to date; database is the URL with the parameter schema. It tells of
 	// each change.
@@ -48,6 +49,8 @@ type Options struct {
 	To string
 	// Services are those whose databases are moved.
 	Services []Service
+	// Note writes, into the audit service's SQLite database, that the installation is moved, before it is; may be nil.
+	Note func(ctx context.Context, database string) error
 	// Progress is told how far the move is; may be nil.
 	Progress func(Progress)
 	// Now tells the time.
@@ -112,6 +115,11 @@ func (m *mover) run(ctx context.Context) error {
 	before, done, err := m.identify(ctx)
 	if err != nil || done {
 		return err
+	}
+	if m.Note != nil && before == (installation{}) {
+		if err := m.Note(ctx, "sqlite:"+m.folder.Database("audit")); err != nil {
+			return err
+		}
 	}
 	if err := m.openSources(); err != nil {
 		return err
@@ -183,7 +191,7 @@ func (m *mover) identify(ctx context.Context) (before installation, done bool, e
 
 func (m *mover) openSources() error {
 	for _, s := range m.Services {
-		src, err := openSource(s.Name, m.folder.Database(s.Name))
+		src, err := openSource(s.Name, m.folder.Database(strings.ReplaceAll(s.Name, "_", "-")))
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -56,6 +57,11 @@ type Options struct {
 	LogTo io.Writer
 	// Observe is told each service's telemetry before the service starts. For tests.
 	Observe func(service string, t *telemetry.Telemetry)
+	// WitnessPolicy is the audit service's file of the witnesses that cosign its log; none where it is empty.
+	WitnessPolicy string
+	// Webhooks is the audit service's file of webhooks, and WebhooksAllow the networks inside that they may lead to.
+	Webhooks      string
+	WebhooksAllow []netip.Prefix
 	// Backoff is the erasure service's; nil: its default.
 	Backoff func(attempt int) time.Duration
 	// Ports are fixed loopback ports of services, by name; a free one for each that is missing.
@@ -187,8 +193,11 @@ func (s *Suite) database(name string) string {
 	if strings.Contains(s.opts.Database, "?") {
 		joint = "&"
 	}
-	return s.opts.Database + joint + "schema=" + name
+	return s.opts.Database + joint + "schema=" + strings.ReplaceAll(name, "-", "_")
 }
+
+// keysSuffix names the database of the audit service's keys, which is apart from that of its log: backups of it are not kept for long.
+const keysSuffix = "-keys"
 
 // certify makes the certificates of this start.
 func (s *Suite) certify() error {
@@ -235,7 +244,9 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 	}
 	switch name {
 	case "audit":
-		c := audit.Command{Settings: set, Database: s.database(name), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit"}
+		c := audit.Command{Settings: set, Database: s.database(name), Keys: s.database(name + keysSuffix), LogDir: s.at.path("audit", "log"), LogKey: s.at.logKey(), Origin: "privacyops.internal/audit",
+			WitnessPolicy: s.opts.WitnessPolicy, Webhooks: s.opts.Webhooks, WebhooksAllow: s.opts.WebhooksAllow,
+			Packages: s.at.path("packages", "evidence"), ConsentAddr: s.peers["consent"], ErasureAddr: s.peers["erasure"]}
 		return c.Serve(ctx, p, lis)
 	case "consent":
 		c := consent.Command{Settings: set, Redis: s.opts.Redis, Database: s.database(name), AuditAddr: s.peers["audit"]}

@@ -243,7 +243,9 @@ type AuditEvent struct {
 	// SHA-256 of the resource after the change, lower-case hex.
 	AfterDigest string `protobuf:"bytes,17,opt,name=after_digest,json=afterDigest,proto3" json:"after_digest,omitempty"`
 	// How far it has come on its way into the log.
-	Publication   AuditEvent_Publication `protobuf:"varint,18,opt,name=publication,proto3,enum=privacyops.audit.v1.AuditEvent_Publication" json:"publication,omitempty"`
+	Publication AuditEvent_Publication `protobuf:"varint,18,opt,name=publication,proto3,enum=privacyops.audit.v1.AuditEvent_Publication" json:"publication,omitempty"`
+	// Whether a key of a person whom the event names was destroyed: whom it names, the resource and the detail cannot be read any more.
+	Erased        bool `protobuf:"varint,19,opt,name=erased,proto3" json:"erased,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -402,6 +404,13 @@ func (x *AuditEvent) GetPublication() AuditEvent_Publication {
 		return x.Publication
 	}
 	return AuditEvent_PUBLICATION_UNSPECIFIED
+}
+
+func (x *AuditEvent) GetErased() bool {
+	if x != nil {
+		return x.Erased
+	}
+	return false
 }
 
 // Actor is who acted.
@@ -873,7 +882,7 @@ func (x *GetTileRequest) GetWidth() uint32 {
 // AppendAuditEventsRequest carries events.
 type AppendAuditEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events.
+	// The events; none is a sign of life.
 	Events        []*ReportedEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1188,7 +1197,9 @@ type BatchedDecision struct {
 	// Who would receive the data: a place in `texts`, plus one; 0: nobody else.
 	Recipient uint32 `protobuf:"varint,10,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// Id of the consent that decided, 16 bytes; empty where none did.
-	Consent       []byte `protobuf:"bytes,11,opt,name=consent,proto3" json:"consent,omitempty"`
+	Consent []byte `protobuf:"bytes,11,opt,name=consent,proto3" json:"consent,omitempty"`
+	// In a leaf of the log: ids of the person's keys, 16 bytes each, in place of the pseudonyms. A report has none.
+	People        [][]byte `protobuf:"bytes,12,rep,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1300,6 +1311,13 @@ func (x *BatchedDecision) GetConsent() []byte {
 	return nil
 }
 
+func (x *BatchedDecision) GetPeople() [][]byte {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
 // AppendAuditEventsResponse says that everything was accepted.
 type AppendAuditEventsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1341,7 +1359,7 @@ var File_privacyops_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1fprivacyops/audit/v1/audit.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\xe3\a\n" +
+	"\x1fprivacyops/audit/v1/audit.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\x1a\x1dprivacyops/type/v1/type.proto\"\xfb\a\n" +
 	"\n" +
 	"AuditEvent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1363,7 +1381,8 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x13controller_sequence\x18\x0f \x01(\x03R\x12controllerSequence\x12#\n" +
 	"\rbefore_digest\x18\x10 \x01(\tR\fbeforeDigest\x12!\n" +
 	"\fafter_digest\x18\x11 \x01(\tR\vafterDigest\x12M\n" +
-	"\vpublication\x18\x12 \x01(\x0e2+.privacyops.audit.v1.AuditEvent.PublicationR\vpublication\x1a9\n" +
+	"\vpublication\x18\x12 \x01(\x0e2+.privacyops.audit.v1.AuditEvent.PublicationR\vpublication\x12\x16\n" +
+	"\x06erased\x18\x13 \x01(\bR\x06erased\x1a9\n" +
 	"\vDetailEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +
@@ -1419,9 +1438,9 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x0eGetTileRequest\x12\x1d\n" +
 	"\x05level\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18\x05R\x05level\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1e\n" +
-	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"c\n" +
-	"\x18AppendAuditEventsRequest\x12G\n" +
-	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06events\"\xa7\t\n" +
+	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"a\n" +
+	"\x18AppendAuditEventsRequest\x12E\n" +
+	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06events\"\xa7\t\n" +
 	"\rReportedEvent\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12C\n" +
 	"\n" +
@@ -1451,7 +1470,7 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\rDecisionBatch\x122\n" +
 	"\x06actors\x18\x01 \x03(\v2\x1a.privacyops.audit.v1.ActorR\x06actors\x12\x14\n" +
 	"\x05texts\x18\x02 \x03(\tR\x05texts\x12B\n" +
-	"\tdecisions\x18\x03 \x03(\v2$.privacyops.audit.v1.BatchedDecisionR\tdecisions\"\xba\x02\n" +
+	"\tdecisions\x18\x03 \x03(\v2$.privacyops.audit.v1.BatchedDecisionR\tdecisions\"\xdc\x02\n" +
 	"\x0fBatchedDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12#\n" +
@@ -1464,7 +1483,8 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\rR\x06reason\x12\x1c\n" +
 	"\trecipient\x18\n" +
 	" \x01(\rR\trecipient\x12\x18\n" +
-	"\aconsent\x18\v \x01(\fR\aconsent\"\x1b\n" +
+	"\aconsent\x18\v \x01(\fR\aconsent\x12 \n" +
+	"\x06people\x18\f \x03(\fB\b\xbaH\x05\x92\x01\x02\x10\x00R\x06people\"\x1b\n" +
 	"\x19AppendAuditEventsResponse2\xdc\x04\n" +
 	"\bAuditLog\x12\xcc\x01\n" +
 	"\x11SearchAuditEvents\x12-.privacyops.audit.v1.SearchAuditEventsRequest\x1a..privacyops.audit.v1.SearchAuditEventsResponse\"X\xaa\xbc\x18\x1c\n" +

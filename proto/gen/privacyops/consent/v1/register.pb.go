@@ -1876,6 +1876,125 @@ func (x *Snapshot) GetSystems() []*System {
 	return nil
 }
 
+// ListActivityVersionsRequest asks for the versions of a period.
+type ListActivityVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Begin of the period, included.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// End of the period, not included.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActivityVersionsRequest) Reset() {
+	*x = ListActivityVersionsRequest{}
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActivityVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActivityVersionsRequest) ProtoMessage() {}
+
+func (x *ListActivityVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActivityVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListActivityVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListActivityVersionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListActivityVersionsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListActivityVersionsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// ActivityVersion is a version of an activity with the time of its validity.
+type ActivityVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The activity as this version has it; `update_time` is when it became valid.
+	Activity *Activity `protobuf:"bytes,1,opt,name=activity,proto3" json:"activity,omitempty"`
+	// When a later version took its place; empty where none did.
+	ReplaceTime   *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=replace_time,json=replaceTime,proto3" json:"replace_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivityVersion) Reset() {
+	*x = ActivityVersion{}
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityVersion) ProtoMessage() {}
+
+func (x *ActivityVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_consent_v1_register_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityVersion.ProtoReflect.Descriptor instead.
+func (*ActivityVersion) Descriptor() ([]byte, []int) {
+	return file_privacyops_consent_v1_register_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ActivityVersion) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+func (x *ActivityVersion) GetReplaceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReplaceTime
+	}
+	return nil
+}
+
 var File_privacyops_consent_v1_register_proto protoreflect.FileDescriptor
 
 const file_privacyops_consent_v1_register_proto_rawDesc = "" +
@@ -2057,7 +2176,15 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\n" +
 	"activities\x18\x02 \x03(\v2\x1f.privacyops.consent.v1.ActivityR\n" +
 	"activities\x127\n" +
-	"\asystems\x18\x03 \x03(\v2\x1d.privacyops.consent.v1.SystemR\asystems2\xb0\x11\n" +
+	"\asystems\x18\x03 \x03(\v2\x1d.privacyops.consent.v1.SystemR\asystems\"\xe5\x01\n" +
+	"\x1bListActivityVersionsRequest\x12D\n" +
+	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12A\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x12=\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"\x8d\x01\n" +
+	"\x0fActivityVersion\x12;\n" +
+	"\bactivity\x18\x01 \x01(\v2\x1f.privacyops.consent.v1.ActivityR\bactivity\x12=\n" +
+	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime2\xb0\x11\n" +
 	"\bRegister\x12\xb5\x01\n" +
 	"\x10CreateController\x12..privacyops.consent.v1.CreateControllerRequest\x1a!.privacyops.consent.v1.Controller\"N\xaa\xbc\x18'\n" +
 	"\x01\x05\"\rcontroller_id*\x11controller.create0\a\x82\xd3\xe4\x93\x02\x1d:\n" +
@@ -2085,9 +2212,10 @@ const file_privacyops_consent_v1_register_proto_rawDesc = "" +
 	"\vListSystems\x12).privacyops.consent.v1.ListSystemsRequest\x1a*.privacyops.consent.v1.ListSystemsResponse\"K\xaa\xbc\x18\x1d\n" +
 	"\x04\x05\x03\x01\x04\"\x06parent*\vsystem.list0\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=controllers/*}/systems\x12\xb9\x01\n" +
 	"\fUpdateSystem\x12*.privacyops.consent.v1.UpdateSystemRequest\x1a\x1d.privacyops.consent.v1.System\"^\xaa\xbc\x18!\n" +
-	"\x01\x05\"\vsystem.name*\rsystem.update0\a\x82\xd3\xe4\x93\x023:\x06system2)/v1/{system.name=controllers/*/systems/*}2\x8a\x01\n" +
-	"\x0eRegisterReader\x12x\n" +
-	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"\x1d\xaa\xbc\x18\x19\x12\x06export\x12\aerasure\"\x06parentB\xd6\x06\x92A\xe6\x04\x12\xc0\x03\n" +
+	"\x01\x05\"\vsystem.name*\rsystem.update0\a\x82\xd3\xe4\x93\x023:\x06system2)/v1/{system.name=controllers/*/systems/*}2\x9d\x02\n" +
+	"\x0eRegisterReader\x12\x7f\n" +
+	"\vGetSnapshot\x12).privacyops.consent.v1.GetSnapshotRequest\x1a\x1f.privacyops.consent.v1.Snapshot\"$\xaa\xbc\x18 \x12\x06export\x12\aerasure\x12\x05audit\"\x06parent\x12\x89\x01\n" +
+	"\x14ListActivityVersions\x122.privacyops.consent.v1.ListActivityVersionsRequest\x1a&.privacyops.consent.v1.ActivityVersion\"\x13\xaa\xbc\x18\x0f\x12\x05audit\"\x06parent0\x01B\xd6\x06\x92A\xe6\x04\x12\xc0\x03\n" +
 	"\n" +
 	"privacyops\x12\xad\x03What an e-learning vendor and its schools need to keep their data-protection promises, and to prove it. Subjects are named in request bodies, never in URLs. Creating calls take an `Idempotency-Key` header or a `requestId` (UUID). Errors are `{code, message, details}` with a `google.rpc.ErrorInfo` whose `reason` is stable; a foreign or absent resource is the same 404. Every answer carries `X-Request-Id`, which is the trace id.2\x02v12\x10application/json:\x10application/jsonZo\n" +
 	"m\n" +
@@ -2110,102 +2238,110 @@ func file_privacyops_consent_v1_register_proto_rawDescGZIP() []byte {
 }
 
 var file_privacyops_consent_v1_register_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_privacyops_consent_v1_register_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_privacyops_consent_v1_register_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_privacyops_consent_v1_register_proto_goTypes = []any{
-	(Controller_Kind)(0),            // 0: privacyops.consent.v1.Controller.Kind
-	(Controller_AgePolicy)(0),       // 1: privacyops.consent.v1.Controller.AgePolicy
-	(Activity_State)(0),             // 2: privacyops.consent.v1.Activity.State
-	(Transfer_Ground)(0),            // 3: privacyops.consent.v1.Transfer.Ground
-	(*Controller)(nil),              // 4: privacyops.consent.v1.Controller
-	(*ContactPerson)(nil),           // 5: privacyops.consent.v1.ContactPerson
-	(*Activity)(nil),                // 6: privacyops.consent.v1.Activity
-	(*Transfer)(nil),                // 7: privacyops.consent.v1.Transfer
-	(*Retention)(nil),               // 8: privacyops.consent.v1.Retention
-	(*System)(nil),                  // 9: privacyops.consent.v1.System
-	(*CreateControllerRequest)(nil), // 10: privacyops.consent.v1.CreateControllerRequest
-	(*GetControllerRequest)(nil),    // 11: privacyops.consent.v1.GetControllerRequest
-	(*UpdateControllerRequest)(nil), // 12: privacyops.consent.v1.UpdateControllerRequest
-	(*CreateActivityRequest)(nil),   // 13: privacyops.consent.v1.CreateActivityRequest
-	(*GetActivityRequest)(nil),      // 14: privacyops.consent.v1.GetActivityRequest
-	(*ListActivitiesRequest)(nil),   // 15: privacyops.consent.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),  // 16: privacyops.consent.v1.ListActivitiesResponse
-	(*UpdateActivityRequest)(nil),   // 17: privacyops.consent.v1.UpdateActivityRequest
-	(*ArchiveActivityRequest)(nil),  // 18: privacyops.consent.v1.ArchiveActivityRequest
-	(*CreateSystemRequest)(nil),     // 19: privacyops.consent.v1.CreateSystemRequest
-	(*GetSystemRequest)(nil),        // 20: privacyops.consent.v1.GetSystemRequest
-	(*ListSystemsRequest)(nil),      // 21: privacyops.consent.v1.ListSystemsRequest
-	(*ListSystemsResponse)(nil),     // 22: privacyops.consent.v1.ListSystemsResponse
-	(*UpdateSystemRequest)(nil),     // 23: privacyops.consent.v1.UpdateSystemRequest
-	(*GetSnapshotRequest)(nil),      // 24: privacyops.consent.v1.GetSnapshotRequest
-	(*Snapshot)(nil),                // 25: privacyops.consent.v1.Snapshot
-	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
-	(v1.Subject_Type)(0),            // 27: privacyops.type.v1.Subject.Type
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(v1.LegalBasis)(0),              // 29: privacyops.type.v1.LegalBasis
-	(*fieldmaskpb.FieldMask)(nil),   // 30: google.protobuf.FieldMask
+	(Controller_Kind)(0),                // 0: privacyops.consent.v1.Controller.Kind
+	(Controller_AgePolicy)(0),           // 1: privacyops.consent.v1.Controller.AgePolicy
+	(Activity_State)(0),                 // 2: privacyops.consent.v1.Activity.State
+	(Transfer_Ground)(0),                // 3: privacyops.consent.v1.Transfer.Ground
+	(*Controller)(nil),                  // 4: privacyops.consent.v1.Controller
+	(*ContactPerson)(nil),               // 5: privacyops.consent.v1.ContactPerson
+	(*Activity)(nil),                    // 6: privacyops.consent.v1.Activity
+	(*Transfer)(nil),                    // 7: privacyops.consent.v1.Transfer
+	(*Retention)(nil),                   // 8: privacyops.consent.v1.Retention
+	(*System)(nil),                      // 9: privacyops.consent.v1.System
+	(*CreateControllerRequest)(nil),     // 10: privacyops.consent.v1.CreateControllerRequest
+	(*GetControllerRequest)(nil),        // 11: privacyops.consent.v1.GetControllerRequest
+	(*UpdateControllerRequest)(nil),     // 12: privacyops.consent.v1.UpdateControllerRequest
+	(*CreateActivityRequest)(nil),       // 13: privacyops.consent.v1.CreateActivityRequest
+	(*GetActivityRequest)(nil),          // 14: privacyops.consent.v1.GetActivityRequest
+	(*ListActivitiesRequest)(nil),       // 15: privacyops.consent.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),      // 16: privacyops.consent.v1.ListActivitiesResponse
+	(*UpdateActivityRequest)(nil),       // 17: privacyops.consent.v1.UpdateActivityRequest
+	(*ArchiveActivityRequest)(nil),      // 18: privacyops.consent.v1.ArchiveActivityRequest
+	(*CreateSystemRequest)(nil),         // 19: privacyops.consent.v1.CreateSystemRequest
+	(*GetSystemRequest)(nil),            // 20: privacyops.consent.v1.GetSystemRequest
+	(*ListSystemsRequest)(nil),          // 21: privacyops.consent.v1.ListSystemsRequest
+	(*ListSystemsResponse)(nil),         // 22: privacyops.consent.v1.ListSystemsResponse
+	(*UpdateSystemRequest)(nil),         // 23: privacyops.consent.v1.UpdateSystemRequest
+	(*GetSnapshotRequest)(nil),          // 24: privacyops.consent.v1.GetSnapshotRequest
+	(*Snapshot)(nil),                    // 25: privacyops.consent.v1.Snapshot
+	(*ListActivityVersionsRequest)(nil), // 26: privacyops.consent.v1.ListActivityVersionsRequest
+	(*ActivityVersion)(nil),             // 27: privacyops.consent.v1.ActivityVersion
+	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
+	(v1.Subject_Type)(0),                // 29: privacyops.type.v1.Subject.Type
+	(*timestamppb.Timestamp)(nil),       // 30: google.protobuf.Timestamp
+	(v1.LegalBasis)(0),                  // 31: privacyops.type.v1.LegalBasis
+	(*fieldmaskpb.FieldMask)(nil),       // 32: google.protobuf.FieldMask
 }
 var file_privacyops_consent_v1_register_proto_depIdxs = []int32{
 	5,  // 0: privacyops.consent.v1.Controller.dpo:type_name -> privacyops.consent.v1.ContactPerson
-	26, // 1: privacyops.consent.v1.Controller.grace_period:type_name -> google.protobuf.Duration
-	27, // 2: privacyops.consent.v1.Controller.primary_identifier_type:type_name -> privacyops.type.v1.Subject.Type
-	28, // 3: privacyops.consent.v1.Controller.create_time:type_name -> google.protobuf.Timestamp
-	28, // 4: privacyops.consent.v1.Controller.update_time:type_name -> google.protobuf.Timestamp
+	28, // 1: privacyops.consent.v1.Controller.grace_period:type_name -> google.protobuf.Duration
+	29, // 2: privacyops.consent.v1.Controller.primary_identifier_type:type_name -> privacyops.type.v1.Subject.Type
+	30, // 3: privacyops.consent.v1.Controller.create_time:type_name -> google.protobuf.Timestamp
+	30, // 4: privacyops.consent.v1.Controller.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 5: privacyops.consent.v1.Controller.kind:type_name -> privacyops.consent.v1.Controller.Kind
 	1,  // 6: privacyops.consent.v1.Controller.age_policy:type_name -> privacyops.consent.v1.Controller.AgePolicy
-	29, // 7: privacyops.consent.v1.Activity.legal_basis:type_name -> privacyops.type.v1.LegalBasis
+	31, // 7: privacyops.consent.v1.Activity.legal_basis:type_name -> privacyops.type.v1.LegalBasis
 	8,  // 8: privacyops.consent.v1.Activity.retention:type_name -> privacyops.consent.v1.Retention
 	2,  // 9: privacyops.consent.v1.Activity.state:type_name -> privacyops.consent.v1.Activity.State
-	28, // 10: privacyops.consent.v1.Activity.create_time:type_name -> google.protobuf.Timestamp
-	28, // 11: privacyops.consent.v1.Activity.update_time:type_name -> google.protobuf.Timestamp
+	30, // 10: privacyops.consent.v1.Activity.create_time:type_name -> google.protobuf.Timestamp
+	30, // 11: privacyops.consent.v1.Activity.update_time:type_name -> google.protobuf.Timestamp
 	7,  // 12: privacyops.consent.v1.Activity.transfers:type_name -> privacyops.consent.v1.Transfer
 	3,  // 13: privacyops.consent.v1.Transfer.ground:type_name -> privacyops.consent.v1.Transfer.Ground
-	28, // 14: privacyops.consent.v1.System.create_time:type_name -> google.protobuf.Timestamp
-	28, // 15: privacyops.consent.v1.System.update_time:type_name -> google.protobuf.Timestamp
+	30, // 14: privacyops.consent.v1.System.create_time:type_name -> google.protobuf.Timestamp
+	30, // 15: privacyops.consent.v1.System.update_time:type_name -> google.protobuf.Timestamp
 	4,  // 16: privacyops.consent.v1.CreateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
 	4,  // 17: privacyops.consent.v1.UpdateControllerRequest.controller:type_name -> privacyops.consent.v1.Controller
-	30, // 18: privacyops.consent.v1.UpdateControllerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 18: privacyops.consent.v1.UpdateControllerRequest.update_mask:type_name -> google.protobuf.FieldMask
 	6,  // 19: privacyops.consent.v1.CreateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
 	6,  // 20: privacyops.consent.v1.ListActivitiesResponse.activities:type_name -> privacyops.consent.v1.Activity
 	6,  // 21: privacyops.consent.v1.UpdateActivityRequest.activity:type_name -> privacyops.consent.v1.Activity
-	30, // 22: privacyops.consent.v1.UpdateActivityRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 22: privacyops.consent.v1.UpdateActivityRequest.update_mask:type_name -> google.protobuf.FieldMask
 	9,  // 23: privacyops.consent.v1.CreateSystemRequest.system:type_name -> privacyops.consent.v1.System
 	9,  // 24: privacyops.consent.v1.ListSystemsResponse.systems:type_name -> privacyops.consent.v1.System
 	9,  // 25: privacyops.consent.v1.UpdateSystemRequest.system:type_name -> privacyops.consent.v1.System
-	30, // 26: privacyops.consent.v1.UpdateSystemRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 26: privacyops.consent.v1.UpdateSystemRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 27: privacyops.consent.v1.Snapshot.controller:type_name -> privacyops.consent.v1.Controller
 	6,  // 28: privacyops.consent.v1.Snapshot.activities:type_name -> privacyops.consent.v1.Activity
 	9,  // 29: privacyops.consent.v1.Snapshot.systems:type_name -> privacyops.consent.v1.System
-	10, // 30: privacyops.consent.v1.Register.CreateController:input_type -> privacyops.consent.v1.CreateControllerRequest
-	11, // 31: privacyops.consent.v1.Register.GetController:input_type -> privacyops.consent.v1.GetControllerRequest
-	12, // 32: privacyops.consent.v1.Register.UpdateController:input_type -> privacyops.consent.v1.UpdateControllerRequest
-	13, // 33: privacyops.consent.v1.Register.CreateActivity:input_type -> privacyops.consent.v1.CreateActivityRequest
-	14, // 34: privacyops.consent.v1.Register.GetActivity:input_type -> privacyops.consent.v1.GetActivityRequest
-	15, // 35: privacyops.consent.v1.Register.ListActivities:input_type -> privacyops.consent.v1.ListActivitiesRequest
-	17, // 36: privacyops.consent.v1.Register.UpdateActivity:input_type -> privacyops.consent.v1.UpdateActivityRequest
-	18, // 37: privacyops.consent.v1.Register.ArchiveActivity:input_type -> privacyops.consent.v1.ArchiveActivityRequest
-	19, // 38: privacyops.consent.v1.Register.CreateSystem:input_type -> privacyops.consent.v1.CreateSystemRequest
-	20, // 39: privacyops.consent.v1.Register.GetSystem:input_type -> privacyops.consent.v1.GetSystemRequest
-	21, // 40: privacyops.consent.v1.Register.ListSystems:input_type -> privacyops.consent.v1.ListSystemsRequest
-	23, // 41: privacyops.consent.v1.Register.UpdateSystem:input_type -> privacyops.consent.v1.UpdateSystemRequest
-	24, // 42: privacyops.consent.v1.RegisterReader.GetSnapshot:input_type -> privacyops.consent.v1.GetSnapshotRequest
-	4,  // 43: privacyops.consent.v1.Register.CreateController:output_type -> privacyops.consent.v1.Controller
-	4,  // 44: privacyops.consent.v1.Register.GetController:output_type -> privacyops.consent.v1.Controller
-	4,  // 45: privacyops.consent.v1.Register.UpdateController:output_type -> privacyops.consent.v1.Controller
-	6,  // 46: privacyops.consent.v1.Register.CreateActivity:output_type -> privacyops.consent.v1.Activity
-	6,  // 47: privacyops.consent.v1.Register.GetActivity:output_type -> privacyops.consent.v1.Activity
-	16, // 48: privacyops.consent.v1.Register.ListActivities:output_type -> privacyops.consent.v1.ListActivitiesResponse
-	6,  // 49: privacyops.consent.v1.Register.UpdateActivity:output_type -> privacyops.consent.v1.Activity
-	6,  // 50: privacyops.consent.v1.Register.ArchiveActivity:output_type -> privacyops.consent.v1.Activity
-	9,  // 51: privacyops.consent.v1.Register.CreateSystem:output_type -> privacyops.consent.v1.System
-	9,  // 52: privacyops.consent.v1.Register.GetSystem:output_type -> privacyops.consent.v1.System
-	22, // 53: privacyops.consent.v1.Register.ListSystems:output_type -> privacyops.consent.v1.ListSystemsResponse
-	9,  // 54: privacyops.consent.v1.Register.UpdateSystem:output_type -> privacyops.consent.v1.System
-	25, // 55: privacyops.consent.v1.RegisterReader.GetSnapshot:output_type -> privacyops.consent.v1.Snapshot
-	43, // [43:56] is the sub-list for method output_type
-	30, // [30:43] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	30, // 30: privacyops.consent.v1.ListActivityVersionsRequest.start_time:type_name -> google.protobuf.Timestamp
+	30, // 31: privacyops.consent.v1.ListActivityVersionsRequest.end_time:type_name -> google.protobuf.Timestamp
+	6,  // 32: privacyops.consent.v1.ActivityVersion.activity:type_name -> privacyops.consent.v1.Activity
+	30, // 33: privacyops.consent.v1.ActivityVersion.replace_time:type_name -> google.protobuf.Timestamp
+	10, // 34: privacyops.consent.v1.Register.CreateController:input_type -> privacyops.consent.v1.CreateControllerRequest
+	11, // 35: privacyops.consent.v1.Register.GetController:input_type -> privacyops.consent.v1.GetControllerRequest
+	12, // 36: privacyops.consent.v1.Register.UpdateController:input_type -> privacyops.consent.v1.UpdateControllerRequest
+	13, // 37: privacyops.consent.v1.Register.CreateActivity:input_type -> privacyops.consent.v1.CreateActivityRequest
+	14, // 38: privacyops.consent.v1.Register.GetActivity:input_type -> privacyops.consent.v1.GetActivityRequest
+	15, // 39: privacyops.consent.v1.Register.ListActivities:input_type -> privacyops.consent.v1.ListActivitiesRequest
+	17, // 40: privacyops.consent.v1.Register.UpdateActivity:input_type -> privacyops.consent.v1.UpdateActivityRequest
+	18, // 41: privacyops.consent.v1.Register.ArchiveActivity:input_type -> privacyops.consent.v1.ArchiveActivityRequest
+	19, // 42: privacyops.consent.v1.Register.CreateSystem:input_type -> privacyops.consent.v1.CreateSystemRequest
+	20, // 43: privacyops.consent.v1.Register.GetSystem:input_type -> privacyops.consent.v1.GetSystemRequest
+	21, // 44: privacyops.consent.v1.Register.ListSystems:input_type -> privacyops.consent.v1.ListSystemsRequest
+	23, // 45: privacyops.consent.v1.Register.UpdateSystem:input_type -> privacyops.consent.v1.UpdateSystemRequest
+	24, // 46: privacyops.consent.v1.RegisterReader.GetSnapshot:input_type -> privacyops.consent.v1.GetSnapshotRequest
+	26, // 47: privacyops.consent.v1.RegisterReader.ListActivityVersions:input_type -> privacyops.consent.v1.ListActivityVersionsRequest
+	4,  // 48: privacyops.consent.v1.Register.CreateController:output_type -> privacyops.consent.v1.Controller
+	4,  // 49: privacyops.consent.v1.Register.GetController:output_type -> privacyops.consent.v1.Controller
+	4,  // 50: privacyops.consent.v1.Register.UpdateController:output_type -> privacyops.consent.v1.Controller
+	6,  // 51: privacyops.consent.v1.Register.CreateActivity:output_type -> privacyops.consent.v1.Activity
+	6,  // 52: privacyops.consent.v1.Register.GetActivity:output_type -> privacyops.consent.v1.Activity
+	16, // 53: privacyops.consent.v1.Register.ListActivities:output_type -> privacyops.consent.v1.ListActivitiesResponse
+	6,  // 54: privacyops.consent.v1.Register.UpdateActivity:output_type -> privacyops.consent.v1.Activity
+	6,  // 55: privacyops.consent.v1.Register.ArchiveActivity:output_type -> privacyops.consent.v1.Activity
+	9,  // 56: privacyops.consent.v1.Register.CreateSystem:output_type -> privacyops.consent.v1.System
+	9,  // 57: privacyops.consent.v1.Register.GetSystem:output_type -> privacyops.consent.v1.System
+	22, // 58: privacyops.consent.v1.Register.ListSystems:output_type -> privacyops.consent.v1.ListSystemsResponse
+	9,  // 59: privacyops.consent.v1.Register.UpdateSystem:output_type -> privacyops.consent.v1.System
+	25, // 60: privacyops.consent.v1.RegisterReader.GetSnapshot:output_type -> privacyops.consent.v1.Snapshot
+	27, // 61: privacyops.consent.v1.RegisterReader.ListActivityVersions:output_type -> privacyops.consent.v1.ActivityVersion
+	48, // [48:62] is the sub-list for method output_type
+	34, // [34:48] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_consent_v1_register_proto_init() }
@@ -2219,7 +2355,7 @@ func file_privacyops_consent_v1_register_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_consent_v1_register_proto_rawDesc), len(file_privacyops_consent_v1_register_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -569,7 +569,8 @@ var Register_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	RegisterReader_GetSnapshot_FullMethodName = "/privacyops.consent.v1.RegisterReader/GetSnapshot"
+	RegisterReader_GetSnapshot_FullMethodName          = "/privacyops.consent.v1.RegisterReader/GetSnapshot"
+	RegisterReader_ListActivityVersions_FullMethodName = "/privacyops.consent.v1.RegisterReader/ListActivityVersions"
 )
 
 // RegisterReaderClient is the client API for RegisterReader service.
@@ -580,6 +581,8 @@ const (
 type RegisterReaderClient interface {
 	// GetSnapshot reads a controller with its activities (archived ones too) and systems as they stand now.
 	GetSnapshot(ctx context.Context, in *GetSnapshotRequest, opts ...grpc.CallOption) (*Snapshot, error)
+	// ListActivityVersions streams the versions of the controller's activities that were valid at some time of a period, by id and version.
+	ListActivityVersions(ctx context.Context, in *ListActivityVersionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ActivityVersion], error)
 }
 
 type registerReaderClient struct {
@@ -600,6 +603,25 @@ func (c *registerReaderClient) GetSnapshot(ctx context.Context, in *GetSnapshotR
 	return out, nil
 }
 
+func (c *registerReaderClient) ListActivityVersions(ctx context.Context, in *ListActivityVersionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ActivityVersion], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RegisterReader_ServiceDesc.Streams[0], RegisterReader_ListActivityVersions_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListActivityVersionsRequest, ActivityVersion]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RegisterReader_ListActivityVersionsClient = grpc.ServerStreamingClient[ActivityVersion]
+
 // RegisterReaderServer is the server API for RegisterReader service.
 // All implementations must embed UnimplementedRegisterReaderServer
 // for forward compatibility.
@@ -608,6 +630,8 @@ func (c *registerReaderClient) GetSnapshot(ctx context.Context, in *GetSnapshotR
 type RegisterReaderServer interface {
 	// GetSnapshot reads a controller with its activities (archived ones too) and systems as they stand now.
 	GetSnapshot(context.Context, *GetSnapshotRequest) (*Snapshot, error)
+	// ListActivityVersions streams the versions of the controller's activities that were valid at some time of a period, by id and version.
+	ListActivityVersions(*ListActivityVersionsRequest, grpc.ServerStreamingServer[ActivityVersion]) error
 	mustEmbedUnimplementedRegisterReaderServer()
 }
 
@@ -620,6 +644,9 @@ type UnimplementedRegisterReaderServer struct{}
 
 func (UnimplementedRegisterReaderServer) GetSnapshot(context.Context, *GetSnapshotRequest) (*Snapshot, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSnapshot not implemented")
+}
+func (UnimplementedRegisterReaderServer) ListActivityVersions(*ListActivityVersionsRequest, grpc.ServerStreamingServer[ActivityVersion]) error {
+	return status.Error(codes.Unimplemented, "method ListActivityVersions not implemented")
 }
 func (UnimplementedRegisterReaderServer) mustEmbedUnimplementedRegisterReaderServer() {}
 func (UnimplementedRegisterReaderServer) testEmbeddedByValue()                        {}
@@ -660,6 +687,17 @@ func _RegisterReader_GetSnapshot_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegisterReader_ListActivityVersions_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListActivityVersionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RegisterReaderServer).ListActivityVersions(m, &grpc.GenericServerStream[ListActivityVersionsRequest, ActivityVersion]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RegisterReader_ListActivityVersionsServer = grpc.ServerStreamingServer[ActivityVersion]
+
 // RegisterReader_ServiceDesc is the grpc.ServiceDesc for RegisterReader service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -672,6 +710,12 @@ var RegisterReader_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RegisterReader_GetSnapshot_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ListActivityVersions",
+			Handler:       _RegisterReader_ListActivityVersions_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "privacyops/consent/v1/register.proto",
 }

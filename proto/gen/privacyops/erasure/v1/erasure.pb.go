@@ -2234,6 +2234,125 @@ func (x *DiscardRosterRequest) GetName() string {
 	return ""
 }
 
+// ListIssuedCertificatesRequest asks for the certificates of a period.
+type ListIssuedCertificatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Begin of the period, included.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// End of the period, not included.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIssuedCertificatesRequest) Reset() {
+	*x = ListIssuedCertificatesRequest{}
+	mi := &file_privacyops_erasure_v1_erasure_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIssuedCertificatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIssuedCertificatesRequest) ProtoMessage() {}
+
+func (x *ListIssuedCertificatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_erasure_v1_erasure_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIssuedCertificatesRequest.ProtoReflect.Descriptor instead.
+func (*ListIssuedCertificatesRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_erasure_v1_erasure_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListIssuedCertificatesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListIssuedCertificatesRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListIssuedCertificatesRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// IssuedCertificate is a certificate's file.
+type IssuedCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the erasure, `controllers/{controller}/erasures/{erasure}`.
+	Erasure string `protobuf:"bytes,1,opt,name=erasure,proto3" json:"erasure,omitempty"`
+	// The file, byte for byte.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssuedCertificate) Reset() {
+	*x = IssuedCertificate{}
+	mi := &file_privacyops_erasure_v1_erasure_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssuedCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssuedCertificate) ProtoMessage() {}
+
+func (x *IssuedCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_erasure_v1_erasure_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssuedCertificate.ProtoReflect.Descriptor instead.
+func (*IssuedCertificate) Descriptor() ([]byte, []int) {
+	return file_privacyops_erasure_v1_erasure_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *IssuedCertificate) GetErasure() string {
+	if x != nil {
+		return x.Erasure
+	}
+	return ""
+}
+
+func (x *IssuedCertificate) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 var File_privacyops_erasure_v1_erasure_proto protoreflect.FileDescriptor
 
 const file_privacyops_erasure_v1_erasure_proto_rawDesc = "" +
@@ -2432,7 +2551,15 @@ const file_privacyops_erasure_v1_erasure_proto_rawDesc = "" +
 	"\x14ConfirmRosterRequest\x12V\n" +
 	"\x04name\x18\x01 \x01(\tBB\xbaH?r=2;^controllers/[a-z0-9][a-z0-9-]{0,62}/rosters/[0-9a-f-]{36}$R\x04name\"n\n" +
 	"\x14DiscardRosterRequest\x12V\n" +
-	"\x04name\x18\x01 \x01(\tBB\xbaH?r=2;^controllers/[a-z0-9][a-z0-9-]{0,62}/rosters/[0-9a-f-]{36}$R\x04name2\xd9\f\n" +
+	"\x04name\x18\x01 \x01(\tBB\xbaH?r=2;^controllers/[a-z0-9][a-z0-9-]{0,62}/rosters/[0-9a-f-]{36}$R\x04name\"\xe7\x01\n" +
+	"\x1dListIssuedCertificatesRequest\x12D\n" +
+	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12A\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x12=\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\"G\n" +
+	"\x11IssuedCertificate\x12\x18\n" +
+	"\aerasure\x18\x01 \x01(\tR\aerasure\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent2\xd9\f\n" +
 	"\bErasures\x12\xb6\x01\n" +
 	"\x0ePreviewErasure\x12,.privacyops.erasure.v1.PreviewErasureRequest\x1a\x1b.privacyops.erasure.v1.Plan\"Y\xaa\xbc\x18\x1f\n" +
 	"\x02\x01\x03\"\x06parent*\x0ferasure.preview0\x01\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{parent=controllers/*}/erasures:preview\x12\xae\x01\n" +
@@ -2452,7 +2579,9 @@ const file_privacyops_erasure_v1_erasure_proto_rawDesc = "" +
 	"\fWatchErasure\x12*.privacyops.erasure.v1.WatchErasureRequest\x1a\x1e.privacyops.erasure.v1.Erasure\"P\xaa\xbc\x18\x1b\n" +
 	"\x02\x01\x03\"\x04name*\rerasure.watch0\x01\x82\xd3\xe4\x93\x02+\x12)/v1/{name=controllers/*/erasures/*}:watch0\x01\x12\xb3\x01\n" +
 	"\x0eGetCertificate\x12,.privacyops.erasure.v1.GetCertificateRequest\x1a\x14.google.api.HttpBody\"]\xaa\xbc\x18\"\n" +
-	"\x03\x01\x03\x04\"\x04name*\x13erasure.certificate0\x01\x82\xd3\xe4\x93\x021\x12//v1/{name=controllers/*/erasures/*}/certificate2\x96\x05\n" +
+	"\x03\x01\x03\x04\"\x04name*\x13erasure.certificate0\x01\x82\xd3\xe4\x93\x021\x12//v1/{name=controllers/*/erasures/*}/certificate2\xa5\x01\n" +
+	"\x11CertificateReader\x12\x8f\x01\n" +
+	"\x16ListIssuedCertificates\x124.privacyops.erasure.v1.ListIssuedCertificatesRequest\x1a(.privacyops.erasure.v1.IssuedCertificate\"\x13\xaa\xbc\x18\x0f\x12\x05audit\"\x06parent0\x012\x96\x05\n" +
 	"\aRosters\x12\x84\x01\n" +
 	"\fImportRoster\x12*.privacyops.erasure.v1.ImportRosterRequest\x1a\x1d.privacyops.erasure.v1.Roster\"'\xaa\xbc\x18#\n" +
 	"\x01\x01\"\rheader.parent*\rroster.import0\x02(\x01\x12\x9b\x01\n" +
@@ -2478,113 +2607,119 @@ func file_privacyops_erasure_v1_erasure_proto_rawDescGZIP() []byte {
 }
 
 var file_privacyops_erasure_v1_erasure_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_privacyops_erasure_v1_erasure_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_privacyops_erasure_v1_erasure_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_privacyops_erasure_v1_erasure_proto_goTypes = []any{
-	(Erasure_State)(0),            // 0: privacyops.erasure.v1.Erasure.State
-	(Erasure_Ground)(0),           // 1: privacyops.erasure.v1.Erasure.Ground
-	(Erasure_Channel)(0),          // 2: privacyops.erasure.v1.Erasure.Channel
-	(SystemErasure_State)(0),      // 3: privacyops.erasure.v1.SystemErasure.State
-	(Roster_State)(0),             // 4: privacyops.erasure.v1.Roster.State
-	(Roster_Format)(0),            // 5: privacyops.erasure.v1.Roster.Format
-	(*Plan)(nil),                  // 6: privacyops.erasure.v1.Plan
-	(*PlanItem)(nil),              // 7: privacyops.erasure.v1.PlanItem
-	(*SharedIdentifier)(nil),      // 8: privacyops.erasure.v1.SharedIdentifier
-	(*Erasure)(nil),               // 9: privacyops.erasure.v1.Erasure
-	(*Approval)(nil),              // 10: privacyops.erasure.v1.Approval
-	(*SystemErasure)(nil),         // 11: privacyops.erasure.v1.SystemErasure
-	(*DatasetErasure)(nil),        // 12: privacyops.erasure.v1.DatasetErasure
-	(*Residual)(nil),              // 13: privacyops.erasure.v1.Residual
-	(*PreviewErasureRequest)(nil), // 14: privacyops.erasure.v1.PreviewErasureRequest
-	(*CreateErasureRequest)(nil),  // 15: privacyops.erasure.v1.CreateErasureRequest
-	(*GetErasureRequest)(nil),     // 16: privacyops.erasure.v1.GetErasureRequest
-	(*WatchErasureRequest)(nil),   // 17: privacyops.erasure.v1.WatchErasureRequest
-	(*GetCertificateRequest)(nil), // 18: privacyops.erasure.v1.GetCertificateRequest
-	(*ListErasuresRequest)(nil),   // 19: privacyops.erasure.v1.ListErasuresRequest
-	(*ListErasuresResponse)(nil),  // 20: privacyops.erasure.v1.ListErasuresResponse
-	(*ApproveErasureRequest)(nil), // 21: privacyops.erasure.v1.ApproveErasureRequest
-	(*RejectErasureRequest)(nil),  // 22: privacyops.erasure.v1.RejectErasureRequest
-	(*CancelErasureRequest)(nil),  // 23: privacyops.erasure.v1.CancelErasureRequest
-	(*ImportRosterRequest)(nil),   // 24: privacyops.erasure.v1.ImportRosterRequest
-	(*ImportRosterHeader)(nil),    // 25: privacyops.erasure.v1.ImportRosterHeader
-	(*Roster)(nil),                // 26: privacyops.erasure.v1.Roster
-	(*GetRosterRequest)(nil),      // 27: privacyops.erasure.v1.GetRosterRequest
-	(*ConfirmRosterRequest)(nil),  // 28: privacyops.erasure.v1.ConfirmRosterRequest
-	(*DiscardRosterRequest)(nil),  // 29: privacyops.erasure.v1.DiscardRosterRequest
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(v1.Action)(0),                // 31: privacyops.participant.v1.Action
-	(*v11.LocalizedText)(nil),     // 32: privacyops.type.v1.LocalizedText
-	(v11.Subject_Type)(0),         // 33: privacyops.type.v1.Subject.Type
-	(*v11.Subject)(nil),           // 34: privacyops.type.v1.Subject
-	(*httpbody.HttpBody)(nil),     // 35: google.api.HttpBody
+	(Erasure_State)(0),                    // 0: privacyops.erasure.v1.Erasure.State
+	(Erasure_Ground)(0),                   // 1: privacyops.erasure.v1.Erasure.Ground
+	(Erasure_Channel)(0),                  // 2: privacyops.erasure.v1.Erasure.Channel
+	(SystemErasure_State)(0),              // 3: privacyops.erasure.v1.SystemErasure.State
+	(Roster_State)(0),                     // 4: privacyops.erasure.v1.Roster.State
+	(Roster_Format)(0),                    // 5: privacyops.erasure.v1.Roster.Format
+	(*Plan)(nil),                          // 6: privacyops.erasure.v1.Plan
+	(*PlanItem)(nil),                      // 7: privacyops.erasure.v1.PlanItem
+	(*SharedIdentifier)(nil),              // 8: privacyops.erasure.v1.SharedIdentifier
+	(*Erasure)(nil),                       // 9: privacyops.erasure.v1.Erasure
+	(*Approval)(nil),                      // 10: privacyops.erasure.v1.Approval
+	(*SystemErasure)(nil),                 // 11: privacyops.erasure.v1.SystemErasure
+	(*DatasetErasure)(nil),                // 12: privacyops.erasure.v1.DatasetErasure
+	(*Residual)(nil),                      // 13: privacyops.erasure.v1.Residual
+	(*PreviewErasureRequest)(nil),         // 14: privacyops.erasure.v1.PreviewErasureRequest
+	(*CreateErasureRequest)(nil),          // 15: privacyops.erasure.v1.CreateErasureRequest
+	(*GetErasureRequest)(nil),             // 16: privacyops.erasure.v1.GetErasureRequest
+	(*WatchErasureRequest)(nil),           // 17: privacyops.erasure.v1.WatchErasureRequest
+	(*GetCertificateRequest)(nil),         // 18: privacyops.erasure.v1.GetCertificateRequest
+	(*ListErasuresRequest)(nil),           // 19: privacyops.erasure.v1.ListErasuresRequest
+	(*ListErasuresResponse)(nil),          // 20: privacyops.erasure.v1.ListErasuresResponse
+	(*ApproveErasureRequest)(nil),         // 21: privacyops.erasure.v1.ApproveErasureRequest
+	(*RejectErasureRequest)(nil),          // 22: privacyops.erasure.v1.RejectErasureRequest
+	(*CancelErasureRequest)(nil),          // 23: privacyops.erasure.v1.CancelErasureRequest
+	(*ImportRosterRequest)(nil),           // 24: privacyops.erasure.v1.ImportRosterRequest
+	(*ImportRosterHeader)(nil),            // 25: privacyops.erasure.v1.ImportRosterHeader
+	(*Roster)(nil),                        // 26: privacyops.erasure.v1.Roster
+	(*GetRosterRequest)(nil),              // 27: privacyops.erasure.v1.GetRosterRequest
+	(*ConfirmRosterRequest)(nil),          // 28: privacyops.erasure.v1.ConfirmRosterRequest
+	(*DiscardRosterRequest)(nil),          // 29: privacyops.erasure.v1.DiscardRosterRequest
+	(*ListIssuedCertificatesRequest)(nil), // 30: privacyops.erasure.v1.ListIssuedCertificatesRequest
+	(*IssuedCertificate)(nil),             // 31: privacyops.erasure.v1.IssuedCertificate
+	(*timestamppb.Timestamp)(nil),         // 32: google.protobuf.Timestamp
+	(v1.Action)(0),                        // 33: privacyops.participant.v1.Action
+	(*v11.LocalizedText)(nil),             // 34: privacyops.type.v1.LocalizedText
+	(v11.Subject_Type)(0),                 // 35: privacyops.type.v1.Subject.Type
+	(*v11.Subject)(nil),                   // 36: privacyops.type.v1.Subject
+	(*httpbody.HttpBody)(nil),             // 37: google.api.HttpBody
 }
 var file_privacyops_erasure_v1_erasure_proto_depIdxs = []int32{
 	7,  // 0: privacyops.erasure.v1.Plan.items:type_name -> privacyops.erasure.v1.PlanItem
 	8,  // 1: privacyops.erasure.v1.Plan.shared_identifiers:type_name -> privacyops.erasure.v1.SharedIdentifier
-	30, // 2: privacyops.erasure.v1.Plan.plan_time:type_name -> google.protobuf.Timestamp
-	31, // 3: privacyops.erasure.v1.PlanItem.action:type_name -> privacyops.participant.v1.Action
-	32, // 4: privacyops.erasure.v1.PlanItem.explanation:type_name -> privacyops.type.v1.LocalizedText
-	33, // 5: privacyops.erasure.v1.SharedIdentifier.type:type_name -> privacyops.type.v1.Subject.Type
+	32, // 2: privacyops.erasure.v1.Plan.plan_time:type_name -> google.protobuf.Timestamp
+	33, // 3: privacyops.erasure.v1.PlanItem.action:type_name -> privacyops.participant.v1.Action
+	34, // 4: privacyops.erasure.v1.PlanItem.explanation:type_name -> privacyops.type.v1.LocalizedText
+	35, // 5: privacyops.erasure.v1.SharedIdentifier.type:type_name -> privacyops.type.v1.Subject.Type
 	0,  // 6: privacyops.erasure.v1.Erasure.state:type_name -> privacyops.erasure.v1.Erasure.State
 	1,  // 7: privacyops.erasure.v1.Erasure.ground:type_name -> privacyops.erasure.v1.Erasure.Ground
 	2,  // 8: privacyops.erasure.v1.Erasure.channel:type_name -> privacyops.erasure.v1.Erasure.Channel
 	6,  // 9: privacyops.erasure.v1.Erasure.plan:type_name -> privacyops.erasure.v1.Plan
 	10, // 10: privacyops.erasure.v1.Erasure.approvals:type_name -> privacyops.erasure.v1.Approval
-	30, // 11: privacyops.erasure.v1.Erasure.approval_expire_time:type_name -> google.protobuf.Timestamp
-	30, // 12: privacyops.erasure.v1.Erasure.grace_end_time:type_name -> google.protobuf.Timestamp
-	30, // 13: privacyops.erasure.v1.Erasure.receive_time:type_name -> google.protobuf.Timestamp
-	30, // 14: privacyops.erasure.v1.Erasure.due_time:type_name -> google.protobuf.Timestamp
+	32, // 11: privacyops.erasure.v1.Erasure.approval_expire_time:type_name -> google.protobuf.Timestamp
+	32, // 12: privacyops.erasure.v1.Erasure.grace_end_time:type_name -> google.protobuf.Timestamp
+	32, // 13: privacyops.erasure.v1.Erasure.receive_time:type_name -> google.protobuf.Timestamp
+	32, // 14: privacyops.erasure.v1.Erasure.due_time:type_name -> google.protobuf.Timestamp
 	11, // 15: privacyops.erasure.v1.Erasure.systems:type_name -> privacyops.erasure.v1.SystemErasure
 	13, // 16: privacyops.erasure.v1.Erasure.residuals:type_name -> privacyops.erasure.v1.Residual
-	30, // 17: privacyops.erasure.v1.Erasure.next_attempt_time:type_name -> google.protobuf.Timestamp
-	30, // 18: privacyops.erasure.v1.Erasure.create_time:type_name -> google.protobuf.Timestamp
-	30, // 19: privacyops.erasure.v1.Erasure.update_time:type_name -> google.protobuf.Timestamp
-	30, // 20: privacyops.erasure.v1.Approval.approve_time:type_name -> google.protobuf.Timestamp
+	32, // 17: privacyops.erasure.v1.Erasure.next_attempt_time:type_name -> google.protobuf.Timestamp
+	32, // 18: privacyops.erasure.v1.Erasure.create_time:type_name -> google.protobuf.Timestamp
+	32, // 19: privacyops.erasure.v1.Erasure.update_time:type_name -> google.protobuf.Timestamp
+	32, // 20: privacyops.erasure.v1.Approval.approve_time:type_name -> google.protobuf.Timestamp
 	3,  // 21: privacyops.erasure.v1.SystemErasure.state:type_name -> privacyops.erasure.v1.SystemErasure.State
 	12, // 22: privacyops.erasure.v1.SystemErasure.datasets:type_name -> privacyops.erasure.v1.DatasetErasure
-	34, // 23: privacyops.erasure.v1.PreviewErasureRequest.subject:type_name -> privacyops.type.v1.Subject
-	34, // 24: privacyops.erasure.v1.PreviewErasureRequest.subjects:type_name -> privacyops.type.v1.Subject
+	36, // 23: privacyops.erasure.v1.PreviewErasureRequest.subject:type_name -> privacyops.type.v1.Subject
+	36, // 24: privacyops.erasure.v1.PreviewErasureRequest.subjects:type_name -> privacyops.type.v1.Subject
 	1,  // 25: privacyops.erasure.v1.PreviewErasureRequest.ground:type_name -> privacyops.erasure.v1.Erasure.Ground
-	34, // 26: privacyops.erasure.v1.CreateErasureRequest.subject:type_name -> privacyops.type.v1.Subject
-	34, // 27: privacyops.erasure.v1.CreateErasureRequest.subjects:type_name -> privacyops.type.v1.Subject
+	36, // 26: privacyops.erasure.v1.CreateErasureRequest.subject:type_name -> privacyops.type.v1.Subject
+	36, // 27: privacyops.erasure.v1.CreateErasureRequest.subjects:type_name -> privacyops.type.v1.Subject
 	1,  // 28: privacyops.erasure.v1.CreateErasureRequest.ground:type_name -> privacyops.erasure.v1.Erasure.Ground
 	2,  // 29: privacyops.erasure.v1.CreateErasureRequest.channel:type_name -> privacyops.erasure.v1.Erasure.Channel
-	30, // 30: privacyops.erasure.v1.CreateErasureRequest.received_at:type_name -> google.protobuf.Timestamp
+	32, // 30: privacyops.erasure.v1.CreateErasureRequest.received_at:type_name -> google.protobuf.Timestamp
 	9,  // 31: privacyops.erasure.v1.ListErasuresResponse.erasures:type_name -> privacyops.erasure.v1.Erasure
 	25, // 32: privacyops.erasure.v1.ImportRosterRequest.header:type_name -> privacyops.erasure.v1.ImportRosterHeader
 	5,  // 33: privacyops.erasure.v1.ImportRosterHeader.format:type_name -> privacyops.erasure.v1.Roster.Format
 	4,  // 34: privacyops.erasure.v1.Roster.state:type_name -> privacyops.erasure.v1.Roster.State
-	30, // 35: privacyops.erasure.v1.Roster.create_time:type_name -> google.protobuf.Timestamp
-	14, // 36: privacyops.erasure.v1.Erasures.PreviewErasure:input_type -> privacyops.erasure.v1.PreviewErasureRequest
-	15, // 37: privacyops.erasure.v1.Erasures.CreateErasure:input_type -> privacyops.erasure.v1.CreateErasureRequest
-	16, // 38: privacyops.erasure.v1.Erasures.GetErasure:input_type -> privacyops.erasure.v1.GetErasureRequest
-	19, // 39: privacyops.erasure.v1.Erasures.ListErasures:input_type -> privacyops.erasure.v1.ListErasuresRequest
-	21, // 40: privacyops.erasure.v1.Erasures.ApproveErasure:input_type -> privacyops.erasure.v1.ApproveErasureRequest
-	22, // 41: privacyops.erasure.v1.Erasures.RejectErasure:input_type -> privacyops.erasure.v1.RejectErasureRequest
-	23, // 42: privacyops.erasure.v1.Erasures.CancelErasure:input_type -> privacyops.erasure.v1.CancelErasureRequest
-	17, // 43: privacyops.erasure.v1.Erasures.WatchErasure:input_type -> privacyops.erasure.v1.WatchErasureRequest
-	18, // 44: privacyops.erasure.v1.Erasures.GetCertificate:input_type -> privacyops.erasure.v1.GetCertificateRequest
-	24, // 45: privacyops.erasure.v1.Rosters.ImportRoster:input_type -> privacyops.erasure.v1.ImportRosterRequest
-	27, // 46: privacyops.erasure.v1.Rosters.GetRoster:input_type -> privacyops.erasure.v1.GetRosterRequest
-	28, // 47: privacyops.erasure.v1.Rosters.ConfirmRoster:input_type -> privacyops.erasure.v1.ConfirmRosterRequest
-	29, // 48: privacyops.erasure.v1.Rosters.DiscardRoster:input_type -> privacyops.erasure.v1.DiscardRosterRequest
-	6,  // 49: privacyops.erasure.v1.Erasures.PreviewErasure:output_type -> privacyops.erasure.v1.Plan
-	9,  // 50: privacyops.erasure.v1.Erasures.CreateErasure:output_type -> privacyops.erasure.v1.Erasure
-	9,  // 51: privacyops.erasure.v1.Erasures.GetErasure:output_type -> privacyops.erasure.v1.Erasure
-	20, // 52: privacyops.erasure.v1.Erasures.ListErasures:output_type -> privacyops.erasure.v1.ListErasuresResponse
-	9,  // 53: privacyops.erasure.v1.Erasures.ApproveErasure:output_type -> privacyops.erasure.v1.Erasure
-	9,  // 54: privacyops.erasure.v1.Erasures.RejectErasure:output_type -> privacyops.erasure.v1.Erasure
-	9,  // 55: privacyops.erasure.v1.Erasures.CancelErasure:output_type -> privacyops.erasure.v1.Erasure
-	9,  // 56: privacyops.erasure.v1.Erasures.WatchErasure:output_type -> privacyops.erasure.v1.Erasure
-	35, // 57: privacyops.erasure.v1.Erasures.GetCertificate:output_type -> google.api.HttpBody
-	26, // 58: privacyops.erasure.v1.Rosters.ImportRoster:output_type -> privacyops.erasure.v1.Roster
-	26, // 59: privacyops.erasure.v1.Rosters.GetRoster:output_type -> privacyops.erasure.v1.Roster
-	26, // 60: privacyops.erasure.v1.Rosters.ConfirmRoster:output_type -> privacyops.erasure.v1.Roster
-	26, // 61: privacyops.erasure.v1.Rosters.DiscardRoster:output_type -> privacyops.erasure.v1.Roster
-	49, // [49:62] is the sub-list for method output_type
-	36, // [36:49] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	32, // 35: privacyops.erasure.v1.Roster.create_time:type_name -> google.protobuf.Timestamp
+	32, // 36: privacyops.erasure.v1.ListIssuedCertificatesRequest.start_time:type_name -> google.protobuf.Timestamp
+	32, // 37: privacyops.erasure.v1.ListIssuedCertificatesRequest.end_time:type_name -> google.protobuf.Timestamp
+	14, // 38: privacyops.erasure.v1.Erasures.PreviewErasure:input_type -> privacyops.erasure.v1.PreviewErasureRequest
+	15, // 39: privacyops.erasure.v1.Erasures.CreateErasure:input_type -> privacyops.erasure.v1.CreateErasureRequest
+	16, // 40: privacyops.erasure.v1.Erasures.GetErasure:input_type -> privacyops.erasure.v1.GetErasureRequest
+	19, // 41: privacyops.erasure.v1.Erasures.ListErasures:input_type -> privacyops.erasure.v1.ListErasuresRequest
+	21, // 42: privacyops.erasure.v1.Erasures.ApproveErasure:input_type -> privacyops.erasure.v1.ApproveErasureRequest
+	22, // 43: privacyops.erasure.v1.Erasures.RejectErasure:input_type -> privacyops.erasure.v1.RejectErasureRequest
+	23, // 44: privacyops.erasure.v1.Erasures.CancelErasure:input_type -> privacyops.erasure.v1.CancelErasureRequest
+	17, // 45: privacyops.erasure.v1.Erasures.WatchErasure:input_type -> privacyops.erasure.v1.WatchErasureRequest
+	18, // 46: privacyops.erasure.v1.Erasures.GetCertificate:input_type -> privacyops.erasure.v1.GetCertificateRequest
+	30, // 47: privacyops.erasure.v1.CertificateReader.ListIssuedCertificates:input_type -> privacyops.erasure.v1.ListIssuedCertificatesRequest
+	24, // 48: privacyops.erasure.v1.Rosters.ImportRoster:input_type -> privacyops.erasure.v1.ImportRosterRequest
+	27, // 49: privacyops.erasure.v1.Rosters.GetRoster:input_type -> privacyops.erasure.v1.GetRosterRequest
+	28, // 50: privacyops.erasure.v1.Rosters.ConfirmRoster:input_type -> privacyops.erasure.v1.ConfirmRosterRequest
+	29, // 51: privacyops.erasure.v1.Rosters.DiscardRoster:input_type -> privacyops.erasure.v1.DiscardRosterRequest
+	6,  // 52: privacyops.erasure.v1.Erasures.PreviewErasure:output_type -> privacyops.erasure.v1.Plan
+	9,  // 53: privacyops.erasure.v1.Erasures.CreateErasure:output_type -> privacyops.erasure.v1.Erasure
+	9,  // 54: privacyops.erasure.v1.Erasures.GetErasure:output_type -> privacyops.erasure.v1.Erasure
+	20, // 55: privacyops.erasure.v1.Erasures.ListErasures:output_type -> privacyops.erasure.v1.ListErasuresResponse
+	9,  // 56: privacyops.erasure.v1.Erasures.ApproveErasure:output_type -> privacyops.erasure.v1.Erasure
+	9,  // 57: privacyops.erasure.v1.Erasures.RejectErasure:output_type -> privacyops.erasure.v1.Erasure
+	9,  // 58: privacyops.erasure.v1.Erasures.CancelErasure:output_type -> privacyops.erasure.v1.Erasure
+	9,  // 59: privacyops.erasure.v1.Erasures.WatchErasure:output_type -> privacyops.erasure.v1.Erasure
+	37, // 60: privacyops.erasure.v1.Erasures.GetCertificate:output_type -> google.api.HttpBody
+	31, // 61: privacyops.erasure.v1.CertificateReader.ListIssuedCertificates:output_type -> privacyops.erasure.v1.IssuedCertificate
+	26, // 62: privacyops.erasure.v1.Rosters.ImportRoster:output_type -> privacyops.erasure.v1.Roster
+	26, // 63: privacyops.erasure.v1.Rosters.GetRoster:output_type -> privacyops.erasure.v1.Roster
+	26, // 64: privacyops.erasure.v1.Rosters.ConfirmRoster:output_type -> privacyops.erasure.v1.Roster
+	26, // 65: privacyops.erasure.v1.Rosters.DiscardRoster:output_type -> privacyops.erasure.v1.Roster
+	52, // [52:66] is the sub-list for method output_type
+	38, // [38:52] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_erasure_v1_erasure_proto_init() }
@@ -2602,9 +2737,9 @@ func file_privacyops_erasure_v1_erasure_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_erasure_v1_erasure_proto_rawDesc), len(file_privacyops_erasure_v1_erasure_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_privacyops_erasure_v1_erasure_proto_goTypes,
 		DependencyIndexes: file_privacyops_erasure_v1_erasure_proto_depIdxs,

@@ -456,6 +456,117 @@ var Erasures_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	CertificateReader_ListIssuedCertificates_FullMethodName = "/privacyops.erasure.v1.CertificateReader/ListIssuedCertificates"
+)
+
+// CertificateReaderClient is the client API for CertificateReader service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// CertificateReader gives the other services of the suite the certificates that were issued.
+type CertificateReaderClient interface {
+	// ListIssuedCertificates streams the certificates that were issued in a period, the last erasure's first.
+	ListIssuedCertificates(ctx context.Context, in *ListIssuedCertificatesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[IssuedCertificate], error)
+}
+
+type certificateReaderClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewCertificateReaderClient(cc grpc.ClientConnInterface) CertificateReaderClient {
+	return &certificateReaderClient{cc}
+}
+
+func (c *certificateReaderClient) ListIssuedCertificates(ctx context.Context, in *ListIssuedCertificatesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[IssuedCertificate], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CertificateReader_ServiceDesc.Streams[0], CertificateReader_ListIssuedCertificates_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListIssuedCertificatesRequest, IssuedCertificate]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CertificateReader_ListIssuedCertificatesClient = grpc.ServerStreamingClient[IssuedCertificate]
+
+// CertificateReaderServer is the server API for CertificateReader service.
+// All implementations must embed UnimplementedCertificateReaderServer
+// for forward compatibility.
+//
+// CertificateReader gives the other services of the suite the certificates that were issued.
+type CertificateReaderServer interface {
+	// ListIssuedCertificates streams the certificates that were issued in a period, the last erasure's first.
+	ListIssuedCertificates(*ListIssuedCertificatesRequest, grpc.ServerStreamingServer[IssuedCertificate]) error
+	mustEmbedUnimplementedCertificateReaderServer()
+}
+
+// UnimplementedCertificateReaderServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedCertificateReaderServer struct{}
+
+func (UnimplementedCertificateReaderServer) ListIssuedCertificates(*ListIssuedCertificatesRequest, grpc.ServerStreamingServer[IssuedCertificate]) error {
+	return status.Error(codes.Unimplemented, "method ListIssuedCertificates not implemented")
+}
+func (UnimplementedCertificateReaderServer) mustEmbedUnimplementedCertificateReaderServer() {}
+func (UnimplementedCertificateReaderServer) testEmbeddedByValue()                           {}
+
+// UnsafeCertificateReaderServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to CertificateReaderServer will
+// result in compilation errors.
+type UnsafeCertificateReaderServer interface {
+	mustEmbedUnimplementedCertificateReaderServer()
+}
+
+func RegisterCertificateReaderServer(s grpc.ServiceRegistrar, srv CertificateReaderServer) {
+	// If the following call panics, it indicates UnimplementedCertificateReaderServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&CertificateReader_ServiceDesc, srv)
+}
+
+func _CertificateReader_ListIssuedCertificates_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListIssuedCertificatesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CertificateReaderServer).ListIssuedCertificates(m, &grpc.GenericServerStream[ListIssuedCertificatesRequest, IssuedCertificate]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CertificateReader_ListIssuedCertificatesServer = grpc.ServerStreamingServer[IssuedCertificate]
+
+// CertificateReader_ServiceDesc is the grpc.ServiceDesc for CertificateReader service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var CertificateReader_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "privacyops.erasure.v1.CertificateReader",
+	HandlerType: (*CertificateReaderServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ListIssuedCertificates",
+			Handler:       _CertificateReader_ListIssuedCertificates_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "privacyops/erasure/v1/erasure.proto",
+}
+
+const (
 	Rosters_ImportRoster_FullMethodName  = "/privacyops.erasure.v1.Rosters/ImportRoster"
 	Rosters_GetRoster_FullMethodName     = "/privacyops.erasure.v1.Rosters/GetRoster"
 	Rosters_ConfirmRoster_FullMethodName = "/privacyops.erasure.v1.Rosters/ConfirmRoster"

@@ -9,29 +9,19 @@ import (
 )
 
 // Run runs the suite. open returns an empty store of its own for each test.
-func Run(t *testing.T, open func(t *testing.T) audit.Store) {
-	for name, test := range map[string]func(*testing.T, audit.Store){
-		"accept stamps and numbers":         acceptStampsAndNumbers,
-		"accept never runs backwards":       acceptNeverRunsBackwards,
-		"a known event counts once":         knownEventCountsOnce,
-		"a known id with other content":     knownIDWithOtherContent,
-		"accept is all or nothing":          acceptIsAllOrNothing,
-		"concurrent accepts":                concurrentAccepts,
-		"the queue is in order":             queueIsInOrder,
-		"placing":                           placing,
-		"placing what cannot be":            placingWhatCannotBe,
-		"adopting":                          adopting,
-		"adopting what cannot be":           adoptingWhatCannotBe,
+func Run(t *testing.T, open func(t *testing.T) audit.Index) {
+	for name, test := range map[string]func(*testing.T, audit.Index){
+		"adding runs on":                    addingRunsOn,
+		"adding what cannot be":             addingWhatCannotBe,
+		"known events":                      knownEvents,
 		"get is by controller":              getIsByController,
 		"search filters":                    searchFilters,
 		"search pages are stable":           searchPagesAreStable,
 		"search bounds times":               searchBoundsTimes,
 		"the window shows rows as they are": windowShowsRows,
-		"backlog":                           backlog,
 		"decisions are events":              decisionsAreEvents,
 		"decisions by id":                   decisionsByID,
-		"batches count once":                batchesCountOnce,
-		"batches are adopted":               batchesAreAdopted,
+		"batches have few rows":             batchesHaveFewRows,
 		"search is a list":                  searchIsAList,
 		"search goes on":                    searchGoesOn,
 	} {
@@ -42,32 +32,16 @@ func Run(t *testing.T, open func(t *testing.T) audit.Store) {
 	}
 }
 
-func accept(t *testing.T, s audit.Store, now time.Time, events ...audit.Event) []audit.Receipt {
+func follow(t *testing.T, s audit.Index, now time.Time, events ...audit.Event) []audit.Placed {
 	t.Helper()
-	receipts, err := s.Accept(context.Background(), now, events)
+	placed, err := Follow(context.Background(), s, now, events...)
 	if err != nil {
-		t.Fatalf("Accept: %v", err)
+		t.Fatalf("Add: %v", err)
 	}
-	if len(receipts) != len(events) {
-		t.Fatalf("Accept: %d receipts for %d events", len(receipts), len(events))
-	}
-	return receipts
+	return placed
 }
 
-func pending(t *testing.T, s audit.Store, limit int) []audit.EventID {
-	t.Helper()
-	queued, err := s.Pending(context.Background(), limit)
-	if err != nil {
-		t.Fatalf("Pending: %v", err)
-	}
-	var ids []audit.EventID
-	for _, q := range queued {
-		ids = append(ids, q.ID)
-	}
-	return ids
-}
-
-func search(t *testing.T, s audit.Store, q audit.Query) []audit.EventID {
+func search(t *testing.T, s audit.Index, q audit.Query) []audit.EventID {
 	t.Helper()
 	if q.Limit == 0 {
 		q.Limit = 1000
@@ -89,15 +63,4 @@ func ids(events ...audit.Event) []audit.EventID {
 		out = append(out, e.ID)
 	}
 	return out
-}
-
-func place(t *testing.T, s audit.Store, first uint64, ids ...audit.EventID) {
-	t.Helper()
-	placements := make([]audit.Placement, len(ids))
-	for i, id := range ids {
-		placements[i] = audit.Placement{ID: id, Index: first + uint64(i)}
-	}
-	if err := s.Place(context.Background(), placements); err != nil {
-		t.Fatalf("Place: %v", err)
-	}
 }

@@ -44,7 +44,7 @@ func Open(t *testing.T, db *sqldb.DB) *Fixture {
 	if err := db.Migrate(ctx, store.Migrations()); err != nil {
 		t.Fatal(err)
 	}
-	o, err := outbox.New(ctx, outbox.Config{Service: "erasure", DB: db, Clock: f.Clock, NewID: f.newID})
+	o, err := outbox.New(ctx, outbox.Config{Service: "erasure", DB: db, Clock: f.Clock, NewID: f.newID, Keyring: f.Keyring})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		"completion":                     completion,
 		"work at once and later":         workLater,
 		"due, wake and renew":            dueWakeRenew,
+		"what is overdue is found":       overdue,
 		"a death before taking":          deadBeforeTaking,
 		"moves are numbered":             movesAreNumbered,
 		"rosters are applied":            rostersApplied,

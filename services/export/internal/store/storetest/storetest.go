@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		"cancel refuses what has ended":    cancelRefuses,
 		"expiry has its time":              expiryHasItsTime,
 		"the sweep finds what is due":      sweepFindsDue,
+		"what is overdue is found":         overdueIsFound,
 		"a death before taking":            deadBeforeTaking,
 		"files are accounted for":          filesAreAccountedFor,
 		"free all ends every lease":        freeAll,

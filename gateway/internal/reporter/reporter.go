@@ -1,0 +1,183 @@
+// Package reporter tells the audit service of what the gateway itself sees and no service does: log-ins, and tokens that were
+// refused. It never keeps a call waiting: events go through a bounded queue and are sent until they are accepted. What does not fit
+// is dropped and counted (metric gateway.audit.dropped); an event that must not be lost is not for this room.
+package reporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/telemetry"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+)
+
+const (
+	// queued bounds the events that wait: a few megabytes.
+	queued = 4096
+	// batch is how many events are sent at once.
+	batch = 100
+	// sendTime bounds one attempt, and pause and longPause how long is waited after a failed one.
+	sendTime  = 5 * time.Second
+	pause     = 200 * time.Millisecond
+	longPause = 5 * time.Second
+)
+
+// Config is what a reporter is made of. Every field is required.
+type Config struct {
+	Audit auditv1.AuditIngestClient
+	Clock clock.Clock
+	NewID func() string
+	Log   *slog.Logger
+	Meter metric.Meter
+	// Verifier knows the ids of log-ins.
+	Verifier *access.Verifier
+}
+
+// Reporter sends events. It is safe for concurrent use.
+type Reporter struct {
+	cfg     Config
+	queue   chan *auditv1.ReportedEvent
+	dropped metric.Int64Counter
+	doors   access.Doors
+}
+
+// New makes a reporter. It sends nothing until [Reporter.Run].
+func New(cfg Config) (*Reporter, error) {
+	if cfg.Audit == nil || cfg.Clock == nil || cfg.NewID == nil || cfg.Log == nil || cfg.Meter == nil || cfg.Verifier == nil {
+		return nil, errors.New("reporter: every field of the configuration is required")
+	}
+	dropped, err := cfg.Meter.Int64Counter("gateway.audit.dropped",
+		metric.WithDescription("Events that the gateway could not hold until the audit service took them"))
+	if err != nil {
+		return nil, fmt.Errorf("reporter: %w", err)
+	}
+	return &Reporter{cfg: cfg, queue: make(chan *auditv1.ReportedEvent, queued), dropped: dropped}, nil
+}
+
+// Report takes an event that the audit service will be told of. Service, time and trace are filled in, and an id where it has none.
+func (r *Reporter) Report(ctx context.Context, e *auditv1.ReportedEvent) {
+	if e.GetId() == "" {
+		e.Id = r.cfg.NewID()
+	}
+	carrier := propagation.MapCarrier{}
+	telemetry.Propagator().Inject(ctx, carrier)
+	e.Service, e.Traceparent, e.OccurTime = "gateway", carrier.Get("traceparent"), timestamppb.New(r.cfg.Clock.Now())
+	select {
+	case r.queue <- e:
+	default:
+		r.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("action", e.GetAction())))
+	}
+}
+
+// Verified is told of every token that was good. The first time it is the log-in of its holder, in the log of each controller that the
+// token is for; a token for all of them logs in at the suite.
+func (r *Reporter) Verified(ctx context.Context, c access.Caller, token string) {
+	if !r.doors.First(token) {
+		return
+	}
+	controllers := c.Controllers
+	if c.AllControllers {
+		controllers = []string{""}
+	}
+	for _, controller := range controllers {
+		r.Report(ctx, &auditv1.ReportedEvent{Id: r.cfg.Verifier.LoginID(token, "gateway", controller), Controller: controller,
+			Actor:  &auditv1.Actor{Kind: auditv1.Actor_CALLER, Ref: c.Ref, Roles: c.Roles},
+			Action: access.LoginAction, Kind: authv1.Rule_LOGIN, Outcome: auditv1.AuditEvent_OK})
+	}
+}
+
+// Refused is told of every call without a good token. One event a minute and reason says how many there were since the last.
+func (r *Reporter) Refused(ctx context.Context, why error) {
+	reason := fault.From(why).Reason()
+	count, due := r.doors.Refusal(reason, r.cfg.Clock.Now())
+	if !due {
+		return
+	}
+	r.Report(ctx, &auditv1.ReportedEvent{Actor: &auditv1.Actor{Kind: auditv1.Actor_ANONYMOUS}, Action: access.RefuseAction, Kind: authv1.Rule_LOGIN,
+		Outcome: auditv1.AuditEvent_DENIED, Reason: reason, Detail: map[string]string{"count": fmt.Sprint(count)}})
+}
+
+// Run sends events until ctx ends, and then what is left in one last attempt.
+func (r *Reporter) Run(ctx context.Context) error {
+	wait := pause
+	for {
+		events := r.next(ctx)
+		for len(events) > 0 {
+			if events = r.send(ctx, events); len(events) == 0 {
+				wait = pause
+				break
+			}
+			if ctx.Err() != nil {
+				r.dropped.Add(ctx, int64(len(events)+len(r.queue)))
+				return nil
+			}
+			sleep(ctx, wait)
+			wait = min(2*wait, longPause)
+		}
+		if ctx.Err() != nil && len(r.queue) == 0 {
+			return nil
+		}
+	}
+}
+
+// next waits for events; none once ctx has ended and the queue is empty.
+func (r *Reporter) next(ctx context.Context) (events []*auditv1.ReportedEvent) {
+	select {
+	case e := <-r.queue:
+		events = append(events, e)
+	case <-ctx.Done():
+	}
+	for len(events) < batch {
+		select {
+		case e := <-r.queue:
+			events = append(events, e)
+		default:
+			return events
+		}
+	}
+	return events
+}
+
+// send reports events one by one, as each may be known already under its id, and gives those that are to be sent again.
+func (r *Reporter) send(ctx context.Context, events []*auditv1.ReportedEvent) (again []*auditv1.ReportedEvent) {
+	ctx = metadata.NewOutgoingContext(context.WithoutCancel(ctx), metadata.MD{})
+	for i, e := range events {
+		one, cancel := context.WithTimeout(ctx, sendTime)
+		_, err := r.cfg.Audit.AppendAuditEvents(one, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{e}})
+		cancel()
+		switch status.Code(err) {
+		case codes.OK, codes.AlreadyExists: // another gateway, or this one before it was started anew, has told of it
+		case codes.InvalidArgument, codes.PermissionDenied:
+			r.cfg.Log.ErrorContext(ctx, "the audit service does not take an event of the gateway", "action", e.GetAction())
+			r.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("action", e.GetAction())))
+		default:
+			r.cfg.Log.WarnContext(ctx, "the gateway's events wait: the audit service does not take them", "code", status.Code(err).String())
+			return events[i:]
+		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

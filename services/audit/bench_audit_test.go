@@ -1,0 +1,350 @@
+package audit_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/privacyops/privacyops/libs/access"
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+)
+
+const (
+	auditInFlight = 2048
+	auditRounds   = 5
+	auditRound    = 4 * time.Second
+	auditReport   = 100
+)
+
+// auditContender is something that takes entries.
+type auditContender struct {
+	name string
+	// round takes entries for a while and returns how many were durable and published at its end, and how long that took.
+	round func(d time.Duration) (n int64, took time.Duration, err error)
+	rates []float64
+}
+
+// TestBenchAudit measures how many entries the service takes, durable and published, against Tessera alone and against immudb's
+// embedded store, in rounds that take turns; and how long a proof takes in a large log. It judges nothing: `make bench-audit` prints
+// what it measured.
+func TestBenchAudit(t *testing.T) {
+	if os.Getenv("PRIVACYOPS_BENCH") != "audit" {
+		t.Skip("it measures and proves nothing; `make bench-audit` runs it")
+	}
+	contenders := []*auditContender{benchTessera(t), benchService(t), benchReports(t)}
+	if program := os.Getenv("PRIVACYOPS_BENCH_IMMUDB"); program != "" {
+		contenders = append(contenders, benchImmudb(t, program))
+	}
+	for range auditRounds {
+		for _, c := range contenders {
+			n, took, err := c.round(auditRound)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			c.rates = append(c.rates, float64(n)/took.Seconds())
+		}
+	}
+	reportRates(contenders)
+	benchProofs(t)
+}
+
+func reportRates(contenders []*auditContender) {
+	fmt.Printf("\n%d entries in flight, %d rounds of %s that take turns; medians (worst round)\n\n", auditInFlight, auditRounds, auditRound)
+	fmt.Print("| what | entries/s | to Tessera alone |\n|---|---|---|\n")
+	for _, c := range contenders {
+		var ratios []float64
+		for i, rate := range c.rates {
+			ratios = append(ratios, rate/contenders[0].rates[i])
+		}
+		fmt.Printf("| %s | %.0f (%.0f) | %.2f (%.2f) |\n", c.name, median(c.rates), slices.Min(c.rates), median(ratios), slices.Min(ratios))
+	}
+}
+
+func median(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
+}
+
+// many calls from so many callers until the time is over and adds up what the calls return.
+func many(callers int, d time.Duration, call func() (int64, error)) (int64, error) {
+	var done atomic.Int64
+	var failed atomic.Pointer[error]
+	var group sync.WaitGroup
+	end := time.Now().Add(d)
+	for range callers {
+		group.Go(func() {
+			for time.Now().Before(end) && failed.Load() == nil {
+				n, err := call()
+				if err != nil {
+					failed.Store(&err)
+				}
+				done.Add(n)
+			}
+		})
+	}
+	group.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return done.Load(), nil
+}
+
+// published measures a round up to the checkpoint that covers all of the log in dir.
+func published(dir string, fill func() (int64, error)) (int64, time.Duration, error) {
+	began := time.Now()
+	n, err := fill()
+	if err != nil {
+		return 0, 0, err
+	}
+	for {
+		size, err := integratedSize(dir)
+		if err != nil {
+			return 0, 0, err
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, 0, err
+		}
+		if lines := strings.Split(string(raw), "\n"); len(lines) > 1 && lines[1] == strconv.FormatUint(size, 10) {
+			return n, time.Since(began), nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// integratedSize reads how many leaves the log in dir has.
+func integratedSize(dir string) (uint64, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, ".state", "treeState"))
+	if err != nil {
+		return 0, err
+	}
+	var tree struct{ Size uint64 }
+	err = json.Unmarshal(raw, &tree)
+	return tree.Size, err
+}
+
+// benchEvents makes events like `report` and leaves it to the clients of a bench to be busy otherwise.
+func benchEvents() func() *auditv1.ReportedEvent {
+	like := report("school-a", "erasure")
+	return func() *auditv1.ReportedEvent {
+		return &auditv1.ReportedEvent{
+			Id: newID(), Controller: like.GetController(), Service: like.GetService(), Actor: like.GetActor(), Action: like.GetAction(),
+			Kind: like.GetKind(), Resource: like.GetResource(), SubjectRefs: like.GetSubjectRefs(), Outcome: like.GetOutcome(),
+			OccurTime: like.GetOccurTime(), Detail: like.GetDetail(),
+		}
+	}
+}
+
+// runService runs a service in a folder until the test ends.
+func runService(t *testing.T, dir string) (in *ingest, ctx context.Context) {
+	t.Helper()
+	ctx, stop := context.WithCancel(access.WithCaller(context.Background(), access.Caller{Service: "erasure"}))
+	service, db, _, err := openService(ctx, dir, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := errors.Join(<-ended, service.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	in = &ingest{}
+	service.Register(in)
+	return in, ctx
+}
+
+func benchService(t *testing.T) *auditContender {
+	dir := t.TempDir()
+	in, ctx := runService(t, dir)
+	event := benchEvents()
+	return &auditContender{name: "audit service, Accept, one event a report", round: func(d time.Duration) (int64, time.Duration, error) {
+		return published(filepath.Join(dir, "log"), func() (int64, error) {
+			return many(auditInFlight, d, func() (int64, error) {
+				_, err := in.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{event()}})
+				return 1, err
+			})
+		})
+	}}
+}
+
+func benchReports(t *testing.T) *auditContender {
+	s := newSuite(t)
+	event := benchEvents()
+	var clients []auditv1.AuditIngestClient
+	for range 4 {
+		clients = append(clients, auditv1.NewAuditIngestClient(s.as(t, "erasure")))
+	}
+	var next atomic.Int64
+	return &auditContender{name: fmt.Sprintf("audit service, gRPC (mTLS), reports of %d", auditReport), round: func(d time.Duration) (int64, time.Duration, error) {
+		return published(filepath.Join(s.dir, "log"), func() (int64, error) {
+			return many(auditInFlight/auditReport, d, func() (int64, error) {
+				req := &auditv1.AppendAuditEventsRequest{}
+				for range auditReport {
+					req.Events = append(req.Events, event())
+				}
+				_, err := clients[next.Add(1)%int64(len(clients))].AppendAuditEvents(t.Context(), req)
+				return auditReport, err
+			})
+		})
+	}}
+}
+
+// leafSize is how long the leaf of an event of benchEvents is, about.
+func leafSize() int { return proto.Size(benchEvents()()) + 330 }
+
+// benchTessera is the log's library alone, with the service's settings.
+func benchTessera(t *testing.T) *auditContender {
+	t.Helper()
+	dir, ctx := t.TempDir(), context.Background()
+	secret, _, err := note.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := posix.New(ctx, posix.Config{Path: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	appender, shutdown, _, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().WithCheckpointSigner(signer).
+		WithBatching(2048, 5*time.Millisecond).WithCheckpointInterval(100*time.Millisecond).WithGarbageCollectionInterval(2*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		stop()
+	})
+	size := leafSize()
+	return &auditContender{name: fmt.Sprintf("Tessera alone, leaves of %d bytes", size), round: func(d time.Duration) (int64, time.Duration, error) {
+		return published(dir, func() (int64, error) {
+			return many(auditInFlight, d, func() (int64, error) {
+				leaf := make([]byte, size)
+				_, _ = rand.Read(leaf) // it never fails
+				_, err := appender.Add(ctx, tessera.NewEntry(leaf))()
+				return 1, err
+			})
+		})
+	}}
+}
+
+// benchImmudb is the program of scripts/bench/immudb.
+func benchImmudb(t *testing.T, program string) *auditContender {
+	t.Helper()
+	cmd := exec.Command(program, "-dir", filepath.Join(t.TempDir(), "store"), "-writers", strconv.Itoa(auditInFlight), "-size", strconv.Itoa(leafSize()))
+	cmd.Stderr = os.Stderr
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(to.Close(), cmd.Wait()) })
+	lines := bufio.NewReader(from)
+	return &auditContender{name: "immudb 1.9.5 embedded, synced, not indexed", round: func(d time.Duration) (n int64, took time.Duration, err error) {
+		if _, err := io.WriteString(to, d.String()+"\n"); err != nil {
+			return 0, 0, err
+		}
+		var seconds float64
+		_, err = fmt.Fscanln(lines, &n, &seconds)
+		return n, time.Duration(seconds * float64(time.Second)), err
+	}}
+}
+
+// benchProofs fills a log and asks for proofs of entries anywhere in it.
+func benchProofs(t *testing.T) {
+	entries := 1_000_000
+	if n, err := strconv.Atoi(os.Getenv("PRIVACYOPS_BENCH_ENTRIES")); err == nil {
+		entries = n
+	}
+	dir := t.TempDir()
+	in, ctx := runService(t, dir)
+	event := benchEvents()
+	var mu sync.Mutex
+	var some []string
+	left := atomic.Int64{}
+	left.Store(int64(entries / auditReport))
+	_, took, err := published(filepath.Join(dir, "log"), func() (int64, error) {
+		n, err := many(32, time.Hour, func() (int64, error) {
+			if left.Add(-1) < 0 {
+				return 0, errFilled
+			}
+			req := &auditv1.AppendAuditEventsRequest{}
+			for range auditReport {
+				req.Events = append(req.Events, event())
+			}
+			mu.Lock()
+			some = append(some, req.GetEvents()[0].GetId())
+			mu.Unlock()
+			return auditReport, appendPatiently(ctx, in, req)
+		})
+		if errors.Is(err, errFilled) {
+			err = nil
+		}
+		return n, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var times []float64
+	for range 2000 {
+		name := "controllers/school-a/auditEvents/" + some[mathrand.IntN(len(some))]
+		began := time.Now()
+		proof, err := in.log.GetAuditEventProof(ctx, &auditv1.GetAuditEventProofRequest{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, float64(time.Since(began).Microseconds())/1000)
+		checkProof(t, proof)
+	}
+	slices.Sort(times)
+	fmt.Printf("\nproof in a log of %d entries (filled in %s): p50 %.2f ms, p99 %.2f ms\n", entries, took.Round(time.Second), median(times), times[len(times)*99/100])
+}
+
+var errFilled = errors.New("filled")
+
+// appendPatiently reports again when the service is busy.
+func appendPatiently(ctx context.Context, in *ingest, req *auditv1.AppendAuditEventsRequest) error {
+	for {
+		_, err := in.AppendAuditEvents(ctx, req)
+		if err == nil || !strings.Contains(err.Error(), "AUDIT_BUSY") && !strings.Contains(err.Error(), "cannot take more") {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

@@ -1,0 +1,188 @@
+package evidencecheck
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/privacyops/privacyops/services/audit/internal/dossier"
+	"github.com/privacyops/privacyops/services/audit/internal/entryline"
+)
+
+// Bounds of what is read into memory, and of what a package may unpack to.
+const (
+	maxManifest  = 64 << 20
+	maxSmall     = 16 << 20 // checkpoint, figures, a certificate, a line of the register
+	maxLine      = 4 << 20
+	maxExpansion = 1100 // DEFLATE cannot do more
+)
+
+// Verify checks a package, `size` bytes of r. It returns ErrUnusable for a file that is no package of this format, ErrTrust for an
+// unreadable pinned key, a *VerifyError that names check, file and index for a package that does not verify, and any other error for a
+// file that cannot be read. With an error, only Report.Passed is set.
+func Verify(r io.ReaderAt, size int64, trust Trust) (Report, error) {
+	return verify(r, size, trust, entryline.Read)
+}
+
+func verify(r io.ReaderAt, size int64, trust Trust, read dossier.Read) (Report, error) {
+	v := &verifier{trust: trust, read: read, report: Report{CertificateKeys: []string{}, DoesNotProve: []string{}}}
+	for _, key := range append(append([]string{}, trust.LogKeys...), trust.CertificateKeys...) {
+		if _, err := note.NewVerifier(key); err != nil {
+			return v.report, ErrTrust
+		}
+	}
+	if err := v.open(r, size); err != nil {
+		return Report{}, err
+	}
+	for _, step := range []struct {
+		check Check
+		do    func() error
+	}{
+		{CheckManifest, v.readManifest}, {CheckSignature, v.signature}, {CheckFiles, v.files}, {CheckCheckpoint, v.checkpoint},
+		{CheckProof, v.proof}, {CheckEvents, v.events}, {CheckCompleteness, v.completeness}, {CheckCertificates, v.certificates},
+		{CheckFigures, v.figures}, {CheckRegister, v.register}, {CheckReport, v.reports},
+	} {
+		if err := step.do(); err != nil {
+			return Report{Passed: v.report.Passed}, v.failure(step.check, err)
+		}
+		v.report.Passed = append(v.report.Passed, step.check)
+	}
+	return v.report, nil
+}
+
+// verifier goes through one package.
+type verifier struct {
+	trust     Trust
+	read      dossier.Read
+	report    Report
+	container *dossier.Container
+	members   map[string]*dossier.Member
+	raw       []byte // the manifest's bytes
+	manifest  dossier.Manifest
+	key       note.Verifier
+	root      dossier.Hash
+	tally     *dossier.Tally
+	walked    walked
+	announced map[string]bool // statements of certificates that events announce
+}
+
+// failure gives an error of a check its form.
+func (v *verifier) failure(check Check, err error) error {
+	var failed *VerifyError
+	if errors.As(err, &failed) {
+		if failed.Check == "" {
+			failed.Check = check
+		}
+		return failed
+	}
+	if errors.Is(err, ErrUnusable) {
+		return err
+	}
+	return &VerifyError{Check: check, Detail: err.Error()}
+}
+
+func bad(file, format string, args ...any) *VerifyError {
+	return &VerifyError{File: file, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (e *VerifyError) at(index uint64) *VerifyError {
+	e.Index, e.HasIndex = index, true
+	return e
+}
+
+// open checks the container. A file that is no ZIP, or has no manifest, is no package.
+func (v *verifier) open(r io.ReaderAt, size int64) error {
+	c, err := dossier.OpenContainer(r, size)
+	if err != nil {
+		if !looksLikePackage(r, size) {
+			return ErrUnusable
+		}
+		return &VerifyError{Check: CheckContainer, Detail: strings.TrimPrefix(err.Error(), "dossier: ")}
+	}
+	v.container, v.members = c, map[string]*dossier.Member{}
+	for _, m := range c.Members {
+		if v.members[m.Path] != nil {
+			return &VerifyError{Check: CheckContainer, File: m.Path, Detail: "is in it twice"}
+		}
+		if m.Size < 0 || m.Size/maxExpansion > m.StoredSize+1 {
+			return &VerifyError{Check: CheckContainer, File: m.Path, Detail: "claims to unpack to more than it can"}
+		}
+		v.members[m.Path] = m
+	}
+	if v.members[dossier.ManifestPath] == nil {
+		return ErrUnusable
+	}
+	v.report.Passed = append(v.report.Passed, CheckContainer)
+	return nil
+}
+
+// looksLikePackage tells a damaged package from something else: it begins with the first member of one, or ends with its last.
+func looksLikePackage(r io.ReaderAt, size int64) bool {
+	head, tail := make([]byte, min(size, 64)), make([]byte, min(size, 4096))
+	_, err1 := r.ReadAt(head, 0)
+	_, err2 := r.ReadAt(tail, size-int64(len(tail)))
+	if (err1 != nil && !errors.Is(err1, io.EOF)) || (err2 != nil && !errors.Is(err2, io.EOF)) {
+		return false
+	}
+	return bytes.Contains(head, []byte(dossier.LeavesPath)) || bytes.Contains(tail, []byte(dossier.SignaturePath)) ||
+		bytes.Contains(tail, []byte(dossier.ManifestPath))
+}
+
+// small reads a member that fits into memory.
+func (v *verifier) small(path string, limit int64) ([]byte, error) {
+	m := v.members[path]
+	if m == nil {
+		return nil, bad(path, "is missing")
+	}
+	if m.Size > limit {
+		return nil, bad(path, "is larger than such a file can be")
+	}
+	r, err := m.Open()
+	if err != nil {
+		return nil, bad(path, "cannot be unpacked")
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, bad(path, "cannot be unpacked, or is not what its checksum says")
+	}
+	return raw, nil
+}
+
+// readManifest reads the manifest. It must be the one spelling of what it says.
+func (v *verifier) readManifest() (err error) {
+	if v.raw, err = v.small(dossier.ManifestPath, maxManifest); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(v.raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v.manifest); err != nil {
+		if !bytes.Contains(v.raw, []byte(dossier.Format)) {
+			return ErrUnusable
+		}
+		return bad(dossier.ManifestPath, "cannot be read")
+	}
+	if v.manifest.Format != dossier.Format {
+		return ErrUnusable
+	}
+	again, err := v.manifest.Marshal()
+	if err != nil || !bytes.Equal(again, v.raw) {
+		return bad(dossier.ManifestPath, "is not in the form that packages have")
+	}
+	m := &v.manifest
+	if !m.StartTime.Before(m.EndTime) || !strings.HasPrefix(m.Evidence, "controllers/"+m.Controller+"/evidence/") {
+		return bad(dossier.ManifestPath, "contradicts itself")
+	}
+	r := &v.report
+	r.Controller, r.Evidence, r.StartTime, r.EndTime, r.CreateTime = m.Controller, m.Evidence, m.StartTime, m.EndTime, m.CreateTime
+	r.Origin, r.LogKey, r.TreeSize = m.Log.Origin, m.Log.Key, m.Log.Size
+	for _, t := range m.DoesNotProve {
+		r.DoesNotProve = append(r.DoesNotProve, t.En)
+	}
+	return nil
+}

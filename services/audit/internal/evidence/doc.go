@@ -1,0 +1,15 @@
+// Package evidence gathers the evidence of a period for a controller (GDPR art. 28(3)(h)): it is asked for, gathered by a job into one
+// package (package dossier), verified as its receiver will verify it, kept for thirty days, and deleted.
+//
+// # Whole or not at all
+//
+// The request is an entry of the controller's own, received after the period. Gathering waits until the log's checkpoint covers that
+// entry, so that there always is an entry behind the period whose number shows that none of the period's was left out. What does not
+// verify in the end is not handed over.
+//
+// # What a package may hold
+//
+// Sealed entries are in it with their own keys, as far as those exist. A package is therefore as sensitive as its content: on the disk
+// it is encrypted under a key that its row has, sealed, and both are destroyed together, at its end or when a key of somebody whom it
+// names is destroyed.
+package evidence
