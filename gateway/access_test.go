@@ -111,7 +111,7 @@ func TestRefusalsAreReported(t *testing.T) {
 		"watching a foreign export": {call{method: "GET", path: "/v1/controllers/andre/exports/" + exportID + ":watch", token: s.token("dpo", "skole")},
 			404, "export.watch", authv1.Rule_VIEW, "CONTROLLER_NOT_REACHED", ""},
 		"fetching with the wrong role": {call{method: "GET", path: "/v1/controllers/skole/exports/" + exportID + "/package", token: s.token("operator", "*")},
-			403, "export.get", authv1.Rule_VIEW, "ROLE_REQUIRED", "skole"},
+			403, "export.download", authv1.Rule_EXPORT, "ROLE_REQUIRED", "skole"},
 		"importing with the wrong role": {call{method: "POST", path: "/v1/controllers/skole/rosters:import?format=UNILOGIN_WSIEKSPORT", body: "<x/>", header: h("Content-Type", "text/xml"), token: s.token("dpo", "skole")},
 			403, "roster.import", authv1.Rule_CREATE, "ROLE_REQUIRED", "skole"},
 	} {
