@@ -38,6 +38,7 @@ type guard struct {
 	log      *slog.Logger
 	clock    clock.Clock
 	deadline time.Duration
+	calls    *calls
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 }
@@ -278,13 +279,17 @@ func (g *guard) panicked(ctx context.Context, p any) error {
 // its text, which may quote what it failed on.
 func (g *guard) finish(ctx context.Context, method string, start time.Time, err error) error {
 	answer := Status(ctx, err)
-	code := status.Code(answer)
+	code, took := status.Code(answer), g.clock.Now().Sub(start)
+	g.calls.done(ctx, method, code, took)
 	level := slog.LevelDebug
 	if code == codes.Internal || code == codes.Unknown {
 		level = slog.LevelError
 	}
+	if !g.log.Enabled(ctx, level) {
+		return answer
+	}
 	attrs := []slog.Attr{slog.String("method", method), slog.String("code", code.String()),
-		slog.Int64("duration_ms", g.clock.Now().Sub(start).Milliseconds())}
+		slog.Int64("duration_ms", took.Milliseconds())}
 	if err != nil {
 		attrs = append(attrs, slog.String("reason", Classify(err).Reason()), slog.String("error_kind", kinds(err)))
 	}
