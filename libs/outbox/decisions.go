@@ -75,7 +75,7 @@ func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Deci
 		return err
 	}
 	for _, b := range batches {
-		text, err := b.encode()
+		text, err := o.encodeBatch(b)
 		if err != nil {
 			return err
 		}
@@ -185,12 +185,16 @@ func (b *batch) text(s string) uint32 {
 	return at
 }
 
-func (b *batch) encode() (string, error) {
+func (o *Outbox) encodeBatch(b *batch) (string, error) {
 	slices.SortStableFunc(b.event.GetDecisions().GetDecisions(), func(a, c *auditv1.BatchedDecision) int {
 		return cmp.Compare(a.GetOffsetMicros(), c.GetOffsetMicros())
 	})
-	if err := acceptable(b.event); err != nil {
-		return "", fmt.Errorf("outbox: decisions: %w", err)
+	// Of what the rules of an event speak of, only the controller differs from batch to batch.
+	if _, known := o.accepted.Load(b.event.GetController()); !known {
+		if err := acceptable(b.event); err != nil {
+			return "", fmt.Errorf("outbox: decisions: %w", err)
+		}
+		o.accepted.Store(b.event.GetController(), true)
 	}
 	raw, err := proto.Marshal(b.event)
 	if err != nil {

@@ -17,9 +17,12 @@ import (
 )
 
 const (
-	relayBatch   = 200
-	relayBytes   = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
-	relayIdle    = time.Second
+	relayBatch = 200
+	relayBytes = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
+	relayIdle  = time.Second
+	// relayPause is the least time between two rounds that had something to hand over: under load each then carries many events, and
+	// costs hardly more than one with a single event.
+	relayPause   = 25 * time.Millisecond
 	relayTimeout = 15 * time.Second
 	relayWait    = 200 * time.Millisecond
 	relayMaxWait = 5 * time.Second
@@ -39,6 +42,9 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 			wait = min(2*wait, relayMaxWait)
 		case n > 0: // there may be more
 			wait = relayWait
+			if n < relayBatch {
+				o.sleep(ctx, relayPause, false)
+			}
 		default:
 			wait = relayWait
 			o.sleep(ctx, relayIdle, true)

@@ -59,8 +59,11 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		call.concerning(req.(proto.Message))
 		return nil, g.refused(ctx, call, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.deadline)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > g.deadline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.deadline)
+		defer cancel()
+	}
 	if err := g.check(call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call, err)
 	}

@@ -35,6 +35,7 @@ func (c *Command) Run(ctx context.Context) error {
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
+	server.TuneMemory(c.Memory << 20)
 	audit, err := p.Dial(server.Peer{Service: "audit", Address: c.AuditAddr})
 	if err != nil {
 		return err

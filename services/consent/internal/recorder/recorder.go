@@ -3,13 +3,16 @@
 // Every decision is an audit event that must be on disk before its answer leaves. A commit costs a flush of the disk, and the
 // database commits one transaction after the other, so decisions that are made at the same time share one: while a commit
 // runs, the events of further calls gather, and whichever call is next takes them all into its own transaction. Nobody waits
-// for company that does not come: a single call commits at once.
+// for company that does not come: a single call commits at once. Only where many calls run at
+// the same time, a moment is waited for half of them: a commit, and what follows from it in the relay and in the audit service,
+// costs about the same for one decision and for thirty. The other half keeps the processors busy meanwhile.
 package recorder
 
 import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -17,6 +20,14 @@ import (
 
 // maxGroup bounds the events of one transaction, so that a change that waits for the database is not kept waiting long.
 const maxGroup = 2000
+
+const (
+	// crowd is how many calls are worth waiting for, and plenty how many are enough: beyond, the commit is a small part of what a
+	// decision costs.
+	crowd, plenty = 4, 32
+	// gatherFor is how long they are waited for at most.
+	gatherFor = time.Millisecond
+)
 
 // errAbandoned ends the wait of calls whose group was lost to a panic of the one that committed it.
 var errAbandoned = errors.New("recorder: the group was not committed")
@@ -34,6 +45,11 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	waiting []*entry
+	// wanted is how many entries the one whose turn it is waits for; 0: it does not. Gathered tells it that they are there.
+	wanted   int
+	gathered chan struct{}
+	// running is about how many calls run at the same time: the most that were seen lately.
+	running int
 }
 
 // entry is the events of one call.
@@ -48,7 +64,7 @@ func (e *entry) size() int { return len(e.events) + len(e.decided.Answers) }
 
 // New makes a recorder that writes to the outbox's own database.
 func New(db Writer, o *outbox.Outbox) *Recorder {
-	r := &Recorder{db: db, outbox: o, turn: make(chan struct{}, 1)}
+	r := &Recorder{db: db, outbox: o, turn: make(chan struct{}, 1), gathered: make(chan struct{}, 1)}
 	r.turn <- struct{}{}
 	return r
 }
@@ -67,6 +83,10 @@ func (r *Recorder) RecordDecisions(ctx context.Context, answers ...outbox.Answer
 func (r *Recorder) wait(ctx context.Context, e *entry) error {
 	r.mu.Lock()
 	r.waiting = append(r.waiting, e)
+	if r.wanted > 0 && len(r.waiting) >= r.wanted {
+		r.wanted = 0
+		r.gathered <- struct{}{} // there is room: it is waited for once
+	}
 	r.mu.Unlock()
 	for {
 		select {
@@ -83,10 +103,10 @@ func (r *Recorder) wait(ctx context.Context, e *entry) error {
 // lead commits what waits, in one transaction, and passes the turn on.
 func (r *Recorder) lead() {
 	defer func() { r.turn <- struct{}{} }()
-	group := r.take()
-	if len(group) == 0 {
+	if !r.expect() {
 		return
 	}
+	group := r.take()
 	err := errAbandoned
 	defer func() {
 		for _, e := range group {
@@ -94,6 +114,7 @@ func (r *Recorder) lead() {
 		}
 	}()
 	err = r.commit(group)
+	r.see(len(group))
 	if err == nil || len(group) == 1 || errors.Is(err, sqldb.ErrUnavailable) {
 		return
 	}
@@ -103,6 +124,42 @@ func (r *Recorder) lead() {
 		group[0].done <- alone
 		group = group[1:]
 	}
+}
+
+// expect waits a moment for half of the calls that run at the same time, where those are many. It returns false where nothing is
+// to be committed.
+func (r *Recorder) expect() bool {
+	r.mu.Lock()
+	here := len(r.waiting)
+	wanted := min(r.running/2, plenty)
+	alone := here == 0 || wanted < crowd || here >= wanted
+	if !alone {
+		r.wanted = wanted
+	}
+	r.mu.Unlock()
+	if alone {
+		return here > 0
+	}
+	timer := time.NewTimer(gatherFor)
+	defer timer.Stop()
+	select {
+	case <-r.gathered:
+	case <-timer.C:
+		r.mu.Lock()
+		if r.wanted == 0 {
+			<-r.gathered // they came at the same moment
+		}
+		r.wanted = 0
+		r.mu.Unlock()
+	}
+	return true
+}
+
+// see takes note of how many calls run: those that have just committed, and those that have come meanwhile.
+func (r *Recorder) see(committed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = max(committed+len(r.waiting), r.running-r.running/16-1)
 }
 
 // commit writes the events of a group in one transaction. It is everybody's: it does not end with the call that leads.
