@@ -52,6 +52,8 @@ type Answer struct {
 	Consent string
 	// Time of the decision.
 	Time time.Time
+	// Trace in which it was asked; the zero value: that of the call.
+	Trace trace.TraceID
 }
 
 // Decided are the decisions that one call has made.
@@ -140,8 +142,8 @@ func (b *batch) add(call Decided, d Answer) error {
 	}
 	m := &auditv1.BatchedDecision{Id: id[:], Actor: b.actor(call.Call), OffsetMicros: d.Time.Sub(b.start).Microseconds(),
 		SubjectRefs: sorted(d.Subjects), Activity: b.text(d.Activity), Version: d.Version, Allowed: d.Allowed, Reason: b.text(d.Reason)}
-	if call.Trace.IsValid() {
-		m.TraceId = slices.Clone(call.Trace[:])
+	if asked := cmp.Or(d.Trace, call.Trace); asked.IsValid() {
+		m.TraceId = asked[:]
 	}
 	if d.Recipient != "" {
 		m.Recipient = b.text(d.Recipient) + 1
