@@ -69,6 +69,13 @@ func DecidedBy(ctx context.Context, answers ...Answer) Decided {
 	return Decided{Call: CallFrom(ctx), Trace: trace.SpanContextFromContext(ctx).TraceID(), Answers: answers}
 }
 
+// Taken notes that the decisions are taken care of, for who writes them only after the call has ended: the call makes no other event.
+func (d Decided) Taken() {
+	if d.Call != nil {
+		d.Call.markRecorded()
+	}
+}
+
 // RecordDecisions writes the decisions of many calls in the caller's transaction: those of one controller together, as few events as
 // they fit into. For who reads the log each is still an event of its own. When it fails, the transaction must fail too.
 func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Decided) error {
@@ -87,9 +94,7 @@ func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Deci
 	}
 	tx.AfterCommit(func() {
 		for _, c := range calls {
-			if c.Call != nil {
-				c.Call.markRecorded()
-			}
+			c.Taken()
 		}
 		o.Wake()
 	})

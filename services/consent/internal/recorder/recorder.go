@@ -56,11 +56,17 @@ type Recorder struct {
 type entry struct {
 	ctx     context.Context //nolint:containedctx // each event belongs to its own call, whose actor and trace it carries
 	events  []outbox.Event
-	decided outbox.Decided
+	decided []outbox.Decided
 	done    chan error
 }
 
-func (e *entry) size() int { return len(e.events) + len(e.decided.Answers) }
+func (e *entry) size() int {
+	n := len(e.events)
+	for _, d := range e.decided {
+		n += len(d.Answers)
+	}
+	return n
+}
 
 // New makes a recorder that writes to the outbox's own database.
 func New(db Writer, o *outbox.Outbox) *Recorder {
@@ -77,7 +83,12 @@ func (r *Recorder) Record(ctx context.Context, events ...outbox.Event) error {
 
 // RecordDecisions is Record for decisions, which are packed with those of other calls.
 func (r *Recorder) RecordDecisions(ctx context.Context, answers ...outbox.Answer) error {
-	return r.wait(ctx, &entry{ctx: ctx, decided: outbox.DecidedBy(ctx, answers...), done: make(chan error, 1)})
+	return r.take(ctx, outbox.DecidedBy(ctx, answers...))
+}
+
+// take is Record for the decisions of several calls.
+func (r *Recorder) take(ctx context.Context, decided ...outbox.Decided) error {
+	return r.wait(ctx, &entry{ctx: ctx, decided: decided, done: make(chan error, 1)})
 }
 
 func (r *Recorder) wait(ctx context.Context, e *entry) error {
@@ -106,7 +117,7 @@ func (r *Recorder) lead() {
 	if !r.expect() {
 		return
 	}
-	group := r.take()
+	group := r.group()
 	err := errAbandoned
 	defer func() {
 		for _, e := range group {
@@ -178,15 +189,13 @@ func (r *Recorder) write(tx sqldb.Tx, group []*entry) error {
 				return err
 			}
 		}
-		if len(e.decided.Answers) > 0 {
-			decided = append(decided, e.decided)
-		}
+		decided = append(decided, e.decided...)
 	}
 	return r.outbox.RecordDecisions(context.WithoutCancel(group[0].ctx), tx, decided...)
 }
 
-// take removes the group that goes into the next transaction: whole entries, one at least.
-func (r *Recorder) take() []*entry {
+// group removes what goes into the next transaction: whole entries, one at least.
+func (r *Recorder) group() []*entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, events := 0, 0
