@@ -28,8 +28,11 @@ const (
 	maxBatchBytes = 28 << 10
 	// actorBytes is what an actor takes in an entry besides its reference.
 	actorBytes = 100
-	// binary marks a stored event that is a message in the wire format, in base64. All others are JSON.
-	binary = "pb:"
+	// openMark and closedMark begin stored decisions, a message in the wire format, in base64: those that may still be packed with
+	// others, and those that may be handed over. All other events are JSON.
+	openMark, closedMark = "open:", "pb:"
+	// packWithin is how far apart in time decisions are packed together.
+	packWithin = time.Minute
 )
 
 // Answer is one decision on legal basis, as it is recorded.
@@ -193,9 +196,7 @@ func (b *batch) text(s string) uint32 {
 }
 
 func (o *Outbox) encodeBatch(b *batch) (string, error) {
-	slices.SortStableFunc(b.event.GetDecisions().GetDecisions(), func(a, c *auditv1.BatchedDecision) int {
-		return cmp.Compare(a.GetOffsetMicros(), c.GetOffsetMicros())
-	})
+	slices.SortStableFunc(b.event.GetDecisions().GetDecisions(), byTime)
 	// Of what the rules of an event speak of, only the controller differs from batch to batch.
 	if _, known := o.accepted.Load(b.event.GetController()); !known {
 		if err := acceptable(b.event); err != nil {
@@ -207,5 +208,9 @@ func (o *Outbox) encodeBatch(b *batch) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("outbox: encode decisions: %w", err)
 	}
-	return binary + base64.StdEncoding.EncodeToString(raw), nil
+	return openMark + base64.StdEncoding.EncodeToString(raw), nil
+}
+
+func byTime(a, b *auditv1.BatchedDecision) int {
+	return cmp.Compare(a.GetOffsetMicros(), b.GetOffsetMicros())
 }

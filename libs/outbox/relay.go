@@ -81,31 +81,36 @@ func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient
 	if err := o.settle(ctx); err != nil {
 		return 0, err
 	}
-	events, err := o.oldest(ctx)
-	if err != nil || len(events) == 0 {
+	rows, err := o.oldest(ctx)
+	if err != nil || len(rows) == 0 {
 		return 0, err
+	}
+	events, err := o.close(ctx, rows)
+	if err != nil || len(events) == 0 {
+		return len(rows), err
 	}
 	cctx, cancel := context.WithTimeout(ctx, relayTimeout)
 	defer cancel()
 	if _, err := client.AppendAuditEvents(cctx, &auditv1.AppendAuditEventsRequest{Events: events}); err != nil {
 		return 0, fmt.Errorf("outbox: relay: %w", err)
 	}
-	return len(events), o.forget(ctx, events)
+	return len(rows), o.forget(ctx, events)
 }
 
-func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, err error) {
+func (o *Outbox) oldest(ctx context.Context) (events []stored, err error) {
 	err = o.cfg.DB.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		rows, err := q.Query(ctx, `SELECT event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
+		events = nil
+		rows, err := q.Query(ctx, `SELECT id, event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for size := 0; size < relayBytes && rows.Next(); {
-			var text string
-			if err := rows.Scan(&text); err != nil {
+			var id, text string
+			if err := rows.Scan(&id, &text); err != nil {
 				return err
 			}
-			e, err := Decode(text)
+			e, err := decodeRow(id, text)
 			if err != nil {
 				return err
 			}
@@ -119,8 +124,9 @@ func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, e
 // Decode reads an event as the table audit_outbox holds it.
 func Decode(text string) (*auditv1.ReportedEvent, error) {
 	e := &auditv1.ReportedEvent{}
-	packed, isBinary := strings.CutPrefix(text, binary)
-	if !isBinary {
+	packed, isOpen := strings.CutPrefix(text, openMark)
+	packed, isClosed := strings.CutPrefix(packed, closedMark)
+	if !isOpen && !isClosed {
 		if err := protojson.Unmarshal([]byte(text), e); err != nil {
 			return nil, fmt.Errorf("outbox: a stored event does not parse: %w", err)
 		}
