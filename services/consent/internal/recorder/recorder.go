@@ -2,7 +2,7 @@
 //
 // Every decision is an audit event that must be on disk before its answer leaves. A commit costs a flush of the disk, and the
 // database commits one transaction after the other, so decisions that are made at the same time share one: while a commit
-// runs, the events of further calls gather, and whichever call is next takes them all into its own transaction. Nobody waits
+// runs, the events of further calls gather, and the next transaction takes them all. Nobody waits
 // for company that does not come: a single call commits at once. Only where many calls run at
 // the same time, a moment is waited for half of them: a commit, and what follows from it in the relay and in the audit service,
 // costs about the same for one decision and for thirty. The other half keeps the processors busy meanwhile.
@@ -11,6 +11,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ const (
 	gatherFor = time.Millisecond
 )
 
-// errAbandoned ends the wait of calls whose group was lost to a panic of the one that committed it.
+// errAbandoned ends the wait of calls whose group was lost to a panic.
 var errAbandoned = errors.New("recorder: the group was not committed")
 
 // Writer runs a function in a write transaction; *sqldb.DB does.
@@ -41,10 +42,11 @@ type Writer interface {
 type Recorder struct {
 	db     Writer
 	outbox *outbox.Outbox
-	turn   chan struct{} // holds one token: who has it commits
 
 	mu      sync.Mutex
 	waiting []*entry
+	// committing: somebody commits what waits, until nothing does.
+	committing bool
 	// wanted is how many entries the one whose turn it is waits for; 0: it does not. Gathered tells it that they are there.
 	wanted   int
 	gathered chan struct{}
@@ -70,15 +72,13 @@ func (e *entry) size() int {
 
 // New makes a recorder that writes to the outbox's own database.
 func New(db Writer, o *outbox.Outbox) *Recorder {
-	r := &Recorder{db: db, outbox: o, turn: make(chan struct{}, 1), gathered: make(chan struct{}, 1)}
-	r.turn <- struct{}{}
-	return r
+	return &Recorder{db: db, outbox: o, gathered: make(chan struct{}, 1)}
 }
 
 // Record returns once the events are committed, all or none. The events belong to the call of ctx. When ctx ends first, its
 // error is returned and the events may be committed all the same.
 func (r *Recorder) Record(ctx context.Context, events ...outbox.Event) error {
-	return r.wait(ctx, &entry{ctx: ctx, events: events, done: make(chan error, 1)})
+	return r.wait(&entry{ctx: ctx, events: events, done: make(chan error, 1)})
 }
 
 // RecordDecisions is Record for decisions, which are packed with those of other calls.
@@ -88,38 +88,44 @@ func (r *Recorder) RecordDecisions(ctx context.Context, answers ...outbox.Answer
 
 // take is Record for the decisions of several calls.
 func (r *Recorder) take(ctx context.Context, decided ...outbox.Decided) error {
-	return r.wait(ctx, &entry{ctx: ctx, decided: decided, done: make(chan error, 1)})
+	return r.wait(&entry{ctx: ctx, decided: decided, done: make(chan error, 1)})
 }
 
-func (r *Recorder) wait(ctx context.Context, e *entry) error {
+func (r *Recorder) wait(e *entry) error {
 	r.mu.Lock()
 	r.waiting = append(r.waiting, e)
 	if r.wanted > 0 && len(r.waiting) >= r.wanted {
 		r.wanted = 0
 		r.gathered <- struct{}{} // there is room: it is waited for once
 	}
+	begin := !r.committing
+	r.committing = true
 	r.mu.Unlock()
-	for {
-		select {
-		case err := <-e.done:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-r.turn:
-			r.lead()
-		}
+	if begin {
+		go r.commitAll()
+	}
+	select {
+	case err := <-e.done:
+		return err
+	case <-e.ctx.Done():
+		return e.ctx.Err()
 	}
 }
 
-// lead commits what waits, in one transaction, and passes the turn on.
-func (r *Recorder) lead() {
-	defer func() { r.turn <- struct{}{} }()
-	if !r.expect() {
-		return
+// commitAll commits what waits, group by group, until nothing does.
+func (r *Recorder) commitAll() {
+	for r.expect() {
+		r.commitGroup(r.group())
 	}
-	group := r.group()
+}
+
+// commitGroup commits a group in one transaction and tells its calls.
+func (r *Recorder) commitGroup(group []*entry) {
 	err := errAbandoned
 	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic of type %T", errAbandoned, p) // its value may hold anything
+		}
 		for _, e := range group {
 			e.done <- err
 		}
@@ -138,10 +144,11 @@ func (r *Recorder) lead() {
 }
 
 // expect waits a moment for half of the calls that run at the same time, where those are many. It returns false where nothing is
-// to be committed.
+// to be committed; whoever comes then begins anew.
 func (r *Recorder) expect() bool {
 	r.mu.Lock()
 	here := len(r.waiting)
+	r.committing = here > 0
 	wanted := min(r.running/2, plenty)
 	alone := here == 0 || wanted < crowd || here >= wanted
 	if !alone {
