@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -24,6 +25,7 @@ import (
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/telemetry"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
@@ -38,7 +40,8 @@ type guard struct {
 	log      *slog.Logger
 	clock    clock.Clock
 	deadline time.Duration
-	calls    *calls
+	// calls measures them, as otelgrpc would, by method and outcome; otelgrpc is left with the spans.
+	calls *telemetry.Durations[outcome]
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 }
@@ -262,6 +265,17 @@ func actorOf(c access.Caller) outbox.Actor {
 	return outbox.Actor{Kind: "ANONYMOUS"}
 }
 
+// outcome is a method and how a call of it ended. Only methods that the server knows come here.
+type outcome struct {
+	method string
+	code   codes.Code
+}
+
+func (o outcome) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", strings.TrimPrefix(o.method, "/")),
+		attribute.String("rpc.response.status_code", o.code.String())}
+}
+
 // protect runs a handler. A panic in it is an error like any other, so that the call leaves its event.
 func (g *guard) protect(ctx context.Context, handler func() error) (err error) {
 	defer func() {
@@ -283,7 +297,7 @@ func (g *guard) panicked(ctx context.Context, p any) error {
 func (g *guard) finish(ctx context.Context, method string, start time.Time, err error) error {
 	answer := Status(ctx, err)
 	code, took := status.Code(answer), g.clock.Now().Sub(start)
-	g.calls.done(ctx, method, code, took)
+	g.calls.Record(ctx, outcome{method, code}, took)
 	level := slog.LevelDebug
 	if code == codes.Internal || code == codes.Unknown {
 		level = slog.LevelError

@@ -85,7 +85,8 @@ func New(cfg Config) (*Server, error) {
 	g := &guard{verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
 	stopping, endWatches := context.WithCancel(context.Background())
 	g.stopping = stopping
-	if g.calls, err = newCalls(cfg.Telemetry.Meter); err != nil {
+	g.calls, err = telemetry.NewDurations(cfg.Telemetry.Meter.Meter("github.com/privacyops/privacyops/libs/server"), "rpc.server.call.duration", "How long calls took", outcome.attributes)
+	if err != nil {
 		endWatches()
 		return nil, err
 	}
