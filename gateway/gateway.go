@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/privacyops/privacyops/gateway/internal/edge"
+	"github.com/privacyops/privacyops/gateway/internal/gather"
 	"github.com/privacyops/privacyops/gateway/internal/reporter"
 	"github.com/privacyops/privacyops/gateway/internal/rest"
 	"github.com/privacyops/privacyops/gateway/internal/route"
@@ -116,7 +117,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.calls, err = rest.New(ctx, rest.Config{Consent: b.Consent, Export: b.Export, Erasure: b.Erasure, Audit: b.Audit,
+	g.calls, err = rest.New(ctx, rest.Config{Consent: gather.New(b.Consent), Export: b.Export, Erasure: b.Erasure, Audit: b.Audit,
 		Log: cfg.Telemetry.Log, Clock: cfg.Clock, NewID: cfg.NewID, Keyring: cfg.Keyring, Replies: replies}, table)
 	if err != nil {
 		return nil, err

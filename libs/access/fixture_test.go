@@ -169,8 +169,13 @@ func newVerifier(tb testing.TB, p *idp) *access.Verifier {
 
 func verifierOf(tb testing.TB, keys access.KeySource) *access.Verifier {
 	tb.Helper()
+	return verifierBy(tb, keys, clock.NewFake(now))
+}
+
+func verifierBy(tb testing.TB, keys access.KeySource, c clock.Clock) *access.Verifier {
+	tb.Helper()
 	v, err := access.NewVerifier(access.VerifierConfig{Issuer: issuerName, Audience: audience, Keys: keys,
-		Keyring: newKeyring(tb), Clock: clock.NewFake(now)})
+		Keyring: newKeyring(tb), Clock: c})
 	if err != nil {
 		tb.Fatal(err)
 	}

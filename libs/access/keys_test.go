@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/libs/fault"
 )
 
@@ -38,9 +39,11 @@ func TestFileKeysFollowTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := verifierOf(t, keys)
+	at := clock.NewFake(now)
+	v := verifierBy(t, keys, at)
 	accepts := func(step string, p *idp, kid string, want bool) {
 		t.Helper()
+		at.Advance(time.Second) // so long a token is taken without a look at the keys
 		_, err := v.Verify(t.Context(), p.signWith(t, "EdDSA", with(header(), object{"kid": kid}), claims()))
 		if want && err != nil || !want && !fault.Is(err, "TOKEN_INVALID") {
 			t.Errorf("%s: key %s: error = %v", step, kid, err)
@@ -177,7 +180,8 @@ func TestFailedFetchKeepsTheKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := verifierOf(t, keys)
+	at := clock.NewFake(now)
+	v := verifierBy(t, keys, at)
 	token := p.signWith(t, "EdDSA", header(), claims())
 	for name, answer := range map[string]http.HandlerFunc{
 		"500":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
@@ -206,6 +210,7 @@ func TestFailedFetchKeepsTheKeys(t *testing.T) {
 	if err := access.Refresh(t.Context(), keys); err != nil {
 		t.Error(err)
 	}
+	at.Advance(time.Second)
 	if _, err := v.Verify(t.Context(), token); !fault.Is(err, "TOKEN_INVALID") {
 		t.Errorf("after a rotation the old key still counts: %v", err)
 	}

@@ -13,8 +13,7 @@ func TestRemembered(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	mine, other := jwk.NewSet(), jwk.NewSet()
-	var r remembered
-	r.put("token", good{caller: Caller{Ref: "usr_1"}, keys: mine, at: now, until: now.Add(rememberFor)})
+	asking := 0
 	for name, test := range map[string]struct {
 		token string
 		keys  jwk.Set
@@ -25,16 +24,23 @@ func TestRemembered(t *testing.T) {
 		"shortly after":     {"token", mine, now.Add(rememberFor - 1), true},
 		"too late":          {"token", mine, now.Add(rememberFor), false},
 		"clock set back":    {"token", mine, now.Add(-1), false},
-		"other keys":        {"token", other, now, false},
+		"other keys, asked": {"token", other, now.Add(askEvery), false},
+		"keys not asked":    {"token", other, now.Add(askEvery - 1), true},
 		"another token":     {"token.", mine, now, false},
 		"nothing but bytes": {"", mine, now, false},
 	} {
-		if caller, ok := r.get(test.token, test.keys, test.at); ok != test.want || ok && caller.Ref != "usr_1" {
+		var r remembered
+		r.put("token", &good{caller: Caller{Ref: "usr_1"}, keys: mine, at: now, until: now.Add(rememberFor)})
+		if caller, ok := r.get(test.token, test.at, func() (jwk.Set, error) { asking++; return test.keys, nil }); ok != test.want || ok && caller.Ref != "usr_1" {
 			t.Errorf("%s: %v, %v", name, caller, ok)
 		}
 	}
+	if asking == 0 {
+		t.Error("the keys were never asked for")
+	}
+	var r remembered
 	for i := range 2*maxRemembered + 5 {
-		r.put(strconv.Itoa(i), good{keys: mine, at: now, until: now.Add(time.Second)})
+		r.put(strconv.Itoa(i), &good{keys: mine, at: now, until: now.Add(time.Second)})
 	}
 	if n := len(r.of); n > maxRemembered || n == 0 {
 		t.Errorf("%d tokens are remembered, want at most %d", n, maxRemembered)

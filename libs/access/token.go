@@ -69,13 +69,13 @@ func errToken(cause error) error {
 
 // Verify tells the caller by a token.
 func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
-	keys, unknown := v.cfg.Keys.Keys(ctx)
 	now := v.cfg.Clock.Now()
-	if unknown == nil && len(token) <= maxTokenBytes {
-		if caller, ok := v.known.get(token, keys, now); ok {
+	if len(token) <= maxTokenBytes {
+		if caller, ok := v.known.get(token, now, func() (jwk.Set, error) { return v.cfg.Keys.Keys(ctx) }); ok {
 			return caller, nil
 		}
 	}
+	keys, unknown := v.cfg.Keys.Keys(ctx)
 	if err := checkForm(token); err != nil {
 		return Caller{}, errToken(err)
 	}
@@ -92,7 +92,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 	caller, err := v.caller(t)
 	if err == nil {
 		expires, _ := t.Expiration()
-		v.known.put(token, good{caller: caller, keys: keys, at: now, until: earlier(now.Add(rememberFor), expires)})
+		v.known.put(token, &good{caller: caller, keys: keys, at: now, until: earlier(now.Add(rememberFor), expires)})
 	}
 	return caller, err
 }

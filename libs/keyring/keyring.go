@@ -11,12 +11,9 @@ package keyring
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +27,10 @@ import (
 const KeySize = 32
 
 // Keyring derives and wraps keys. It is safe for concurrent use.
-type Keyring struct{ master [KeySize]byte }
+type Keyring struct {
+	master   [KeySize]byte
+	subjects macs
+}
 
 // New makes a keyring of a master key of [KeySize] bytes.
 func New(master []byte) (*Keyring, error) {
@@ -79,7 +79,7 @@ func (k *Keyring) Derive(purpose string) []byte {
 // Subject gives the pseudonym of a person by one identifier, under one controller: `sub_` and 40 hex digits.
 // The value is normalised (NFC), so that the two ways to write å are one person.
 func (k *Keyring) Subject(controller, identifierType, value string) string {
-	return "sub_" + mac(k.Derive("subject/"+controller), identifierType, norm.NFC.String(value))
+	return "sub_" + k.subjects.of(controller, func() []byte { return k.Derive("subject/" + controller) }).sum(identifierType, norm.NFC.String(value))
 }
 
 // Actor gives the reference of the holder of a token: `usr_` and 40 hex digits. A token's subject may be an address or a
@@ -91,18 +91,6 @@ func (k *Keyring) Actor(issuer, subject string) string {
 // Digest gives a keyed hash of the parts, for comparing what must not be kept.
 func (k *Keyring) Digest(purpose string, parts ...string) string {
 	return mac(k.Derive("digest/"+purpose), parts...)
-}
-
-// mac is HMAC-SHA-256 over length-prefixed parts, so that ("ab","c") and ("a","bc") differ; the first 20 bytes in hex.
-func mac(key []byte, parts ...string) string {
-	h := hmac.New(sha256.New, key)
-	var n [8]byte
-	for _, p := range parts {
-		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
-	}
-	return hex.EncodeToString(h.Sum(nil)[:20])
 }
 
 // Envelope encrypts under a key of its own.

@@ -28,8 +28,11 @@ const (
 	maxBatchBytes = 28 << 10
 	// actorBytes is what an actor takes in an entry besides its reference.
 	actorBytes = 100
-	// binary marks a stored event that is a message in the wire format, in base64. All others are JSON.
-	binary = "pb:"
+	// openMark and closedMark begin stored decisions, a message in the wire format, in base64: those that may still be packed with
+	// others, and those that may be handed over. All other events are JSON.
+	openMark, closedMark = "open:", "pb:"
+	// packWithin is how far apart in time decisions are packed together.
+	packWithin = time.Minute
 )
 
 // Answer is one decision on legal basis, as it is recorded.
@@ -52,6 +55,8 @@ type Answer struct {
 	Consent string
 	// Time of the decision.
 	Time time.Time
+	// Trace in which it was asked; the zero value: that of the call.
+	Trace trace.TraceID
 }
 
 // Decided are the decisions that one call has made.
@@ -67,6 +72,13 @@ func DecidedBy(ctx context.Context, answers ...Answer) Decided {
 	return Decided{Call: CallFrom(ctx), Trace: trace.SpanContextFromContext(ctx).TraceID(), Answers: answers}
 }
 
+// Taken notes that the decisions are taken care of, for who writes them only after the call has ended: the call makes no other event.
+func (d Decided) Taken() {
+	if d.Call != nil {
+		d.Call.markRecorded()
+	}
+}
+
 // RecordDecisions writes the decisions of many calls in the caller's transaction: those of one controller together, as few events as
 // they fit into. For who reads the log each is still an event of its own. When it fails, the transaction must fail too.
 func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Decided) error {
@@ -75,7 +87,7 @@ func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Deci
 		return err
 	}
 	for _, b := range batches {
-		text, err := b.encode()
+		text, err := o.encodeBatch(b)
 		if err != nil {
 			return err
 		}
@@ -85,9 +97,7 @@ func (o *Outbox) RecordDecisions(ctx context.Context, tx sqldb.Tx, calls ...Deci
 	}
 	tx.AfterCommit(func() {
 		for _, c := range calls {
-			if c.Call != nil {
-				c.Call.markRecorded()
-			}
+			c.Taken()
 		}
 		o.Wake()
 	})
@@ -140,8 +150,8 @@ func (b *batch) add(call Decided, d Answer) error {
 	}
 	m := &auditv1.BatchedDecision{Id: id[:], Actor: b.actor(call.Call), OffsetMicros: d.Time.Sub(b.start).Microseconds(),
 		SubjectRefs: sorted(d.Subjects), Activity: b.text(d.Activity), Version: d.Version, Allowed: d.Allowed, Reason: b.text(d.Reason)}
-	if call.Trace.IsValid() {
-		m.TraceId = slices.Clone(call.Trace[:])
+	if asked := cmp.Or(d.Trace, call.Trace); asked.IsValid() {
+		m.TraceId = asked[:]
 	}
 	if d.Recipient != "" {
 		m.Recipient = b.text(d.Recipient) + 1
@@ -185,16 +195,22 @@ func (b *batch) text(s string) uint32 {
 	return at
 }
 
-func (b *batch) encode() (string, error) {
-	slices.SortStableFunc(b.event.GetDecisions().GetDecisions(), func(a, c *auditv1.BatchedDecision) int {
-		return cmp.Compare(a.GetOffsetMicros(), c.GetOffsetMicros())
-	})
-	if err := acceptable(b.event); err != nil {
-		return "", fmt.Errorf("outbox: decisions: %w", err)
+func (o *Outbox) encodeBatch(b *batch) (string, error) {
+	slices.SortStableFunc(b.event.GetDecisions().GetDecisions(), byTime)
+	// Of what the rules of an event speak of, only the controller differs from batch to batch.
+	if _, known := o.accepted.Load(b.event.GetController()); !known {
+		if err := acceptable(b.event); err != nil {
+			return "", fmt.Errorf("outbox: decisions: %w", err)
+		}
+		o.accepted.Store(b.event.GetController(), true)
 	}
 	raw, err := proto.Marshal(b.event)
 	if err != nil {
 		return "", fmt.Errorf("outbox: encode decisions: %w", err)
 	}
-	return binary + base64.StdEncoding.EncodeToString(raw), nil
+	return openMark + base64.StdEncoding.EncodeToString(raw), nil
+}
+
+func byTime(a, b *auditv1.BatchedDecision) int {
+	return cmp.Compare(a.GetOffsetMicros(), b.GetOffsetMicros())
 }

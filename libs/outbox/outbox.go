@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -43,6 +44,8 @@ type Outbox struct {
 	cfg  Config
 	wake chan struct{}
 	held held
+	// accepted are controllers whose batches of decisions the audit service takes.
+	accepted sync.Map
 }
 
 // New opens the outbox of a service, and makes its table where there is none yet.

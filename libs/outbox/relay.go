@@ -22,9 +22,12 @@ import (
 )
 
 const (
-	relayBatch   = 200
-	relayBytes   = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
-	relayIdle    = time.Second
+	relayBatch = 200
+	relayBytes = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
+	relayIdle  = time.Second
+	// relayPause is the least time between two rounds that had something to hand over: under load each then carries many events, and
+	// costs hardly more than one with a single event.
+	relayPause   = 25 * time.Millisecond
 	relayTimeout = 15 * time.Second
 	relayWait    = 200 * time.Millisecond
 	// relaySign is how often a relay that has nothing to hand over says that it is there.
@@ -55,6 +58,9 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 			wait = min(2*wait, relayMaxWait)
 		case n > 0: // there may be more
 			wait = relayWait
+			if n < relayBatch {
+				o.sleep(ctx, relayPause, false)
+			}
 		default:
 			wait = relayWait
 			o.sleep(ctx, relayIdle, true)
@@ -91,9 +97,13 @@ func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient
 	if err := o.settle(ctx); err != nil {
 		return 0, err
 	}
-	events, err := o.oldest(ctx)
-	if err != nil || len(events) == 0 {
+	rows, err := o.oldest(ctx)
+	if err != nil || len(rows) == 0 {
 		return 0, err
+	}
+	events, err := o.close(ctx, rows)
+	if err != nil || len(events) == 0 {
+		return len(rows), err
 	}
 	if err := o.report(ctx, client, events); err != nil {
 		if told := toldBefore(err, events); told != nil {
@@ -101,7 +111,7 @@ func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient
 		}
 		return 0, err
 	}
-	return len(events), o.forget(ctx, events)
+	return len(rows), o.forget(ctx, events)
 }
 
 // toldBefore gives the log-in among events that the audit service refuses because it has one of that id: this service has told of it
@@ -135,19 +145,20 @@ func (o *Outbox) report(ctx context.Context, client auditv1.AuditIngestClient, e
 	return nil
 }
 
-func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, err error) {
+func (o *Outbox) oldest(ctx context.Context) (events []stored, err error) {
 	err = o.cfg.DB.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		rows, err := q.Query(ctx, `SELECT event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
+		events = nil
+		rows, err := q.Query(ctx, `SELECT id, event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for size := 0; size < relayBytes && rows.Next(); {
-			var text string
-			if err := rows.Scan(&text); err != nil {
+			var id, text string
+			if err := rows.Scan(&id, &text); err != nil {
 				return err
 			}
-			e, err := Decode(text)
+			e, err := decodeRow(id, text)
 			if err != nil {
 				return err
 			}
@@ -161,8 +172,9 @@ func (o *Outbox) oldest(ctx context.Context) (events []*auditv1.ReportedEvent, e
 // Decode reads an event as the table audit_outbox holds it.
 func Decode(text string) (*auditv1.ReportedEvent, error) {
 	e := &auditv1.ReportedEvent{}
-	packed, isBinary := strings.CutPrefix(text, binary)
-	if !isBinary {
+	packed, isOpen := strings.CutPrefix(text, openMark)
+	packed, isClosed := strings.CutPrefix(packed, closedMark)
+	if !isOpen && !isClosed {
 		if err := protojson.Unmarshal([]byte(text), e); err != nil {
 			return nil, fmt.Errorf("outbox: a stored event does not parse: %w", err)
 		}

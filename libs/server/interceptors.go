@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -24,6 +25,7 @@ import (
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/telemetry"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 )
 
@@ -40,6 +42,8 @@ type guard struct {
 	service  string
 	doors    access.Doors
 	deadline time.Duration
+	// calls measures them, as otelgrpc would, by method and outcome; otelgrpc is left with the spans.
+	calls *telemetry.Durations[outcome]
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 }
@@ -59,8 +63,11 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if err != nil {
 		return nil, g.refused(ctx, call.about(req.(proto.Message)), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.deadline)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > g.deadline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.deadline)
+		defer cancel()
+	}
 	if err := g.check(call, req.(proto.Message)); err != nil {
 		return nil, g.refused(ctx, call.about(req.(proto.Message)), err)
 	}
@@ -321,6 +328,17 @@ func actorOf(c access.Caller) outbox.Actor {
 	return outbox.Actor{Kind: "ANONYMOUS"}
 }
 
+// outcome is a method and how a call of it ended. Only methods that the server knows come here.
+type outcome struct {
+	method string
+	code   codes.Code
+}
+
+func (o outcome) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", strings.TrimPrefix(o.method, "/")),
+		attribute.String("rpc.response.status_code", o.code.String())}
+}
+
 // protect runs a handler. A panic in it is an error like any other, so that the call leaves its event.
 func (g *guard) protect(ctx context.Context, handler func() error) (err error) {
 	defer func() {
@@ -341,13 +359,17 @@ func (g *guard) panicked(ctx context.Context, p any) error {
 // its text, which may quote what it failed on.
 func (g *guard) finish(ctx context.Context, method string, start time.Time, err error) error {
 	answer := Status(ctx, err)
-	code := status.Code(answer)
+	code, took := status.Code(answer), g.clock.Now().Sub(start)
+	g.calls.Record(ctx, outcome{method, code}, took)
 	level := slog.LevelDebug
 	if code == codes.Internal || code == codes.Unknown {
 		level = slog.LevelError
 	}
+	if !g.log.Enabled(ctx, level) {
+		return answer
+	}
 	attrs := []slog.Attr{slog.String("method", method), slog.String("code", code.String()),
-		slog.Int64("duration_ms", g.clock.Now().Sub(start).Milliseconds())}
+		slog.Int64("duration_ms", took.Milliseconds())}
 	if err != nil {
 		attrs = append(attrs, slog.String("reason", Classify(err).Reason()), slog.String("error_kind", kinds(err)))
 	}

@@ -56,6 +56,7 @@ type Process struct {
 func (s Settings) Open(ctx context.Context, service string, spans ...sdktrace.SpanProcessor) (*Process, error) {
 	p := &Process{Settings: s, Service: service, TLS: In(s.TLSDir, service), Clock: clock.System(),
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }}
+	TuneMemory(0)
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		return nil, fmt.Errorf("server: log level %q is none of debug, info, warn, error", s.LogLevel)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/metric/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -23,9 +24,12 @@ import (
 )
 
 const (
-	maxMessage    = 1 << 20
-	maxHeaders    = 16 << 10
-	maxStreams    = 100
+	maxMessage = 1 << 20
+	maxHeaders = 16 << 10
+	maxStreams = 100
+	// streamWorkers run calls one after the other, on stacks that have grown already; calls beyond them get goroutines of their own.
+	// Growing a new stack for each call took a twelfth of the time of a decision.
+	streamWorkers = 128
 	drainTime     = 20 * time.Second
 	healthEvery   = time.Second
 	healthTimeout = 2 * time.Second
@@ -81,14 +85,19 @@ func New(cfg Config) (*Server, error) {
 	g := &guard{service: cfg.Service, verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
 	stopping, endWatches := context.WithCancel(context.Background())
 	g.stopping = stopping
+	g.calls, err = telemetry.NewDurations(cfg.Telemetry.Meter.Meter("github.com/privacyops/privacyops/libs/server"), "rpc.server.call.duration", "How long calls took", outcome.attributes)
+	if err != nil {
+		endWatches()
+		return nil, err
+	}
 	s := &Server{cfg: cfg, guard: g, health: health.NewServer(), endWatches: endWatches}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tlsConfig)),
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(cfg.Telemetry.Tracer),
-			otelgrpc.WithMeterProvider(cfg.Telemetry.Meter), otelgrpc.WithPropagators(telemetry.Propagator()))),
+			otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(telemetry.Propagator()))),
 		grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage), grpc.MaxHeaderListSize(maxHeaders), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(5*time.Second),
+		grpc.ConnectionTimeout(5*time.Second), grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: time.Minute}),
 	)
@@ -103,6 +112,7 @@ func (s *Server) RegisterService(d *grpc.ServiceDesc, impl any) { s.grpc.Registe
 // Serve answers on the listener until ctx ends, then lets running calls finish. A registered method without a rule, or one
 // that makes an event on a server without an outbox, stops it from starting.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
+	defer s.grpc.Stop() // its workers end with it, also where it never served
 	rules, err := access.LoadRules(s.grpc.GetServiceInfo())
 	if err != nil {
 		return errors.Join(err, lis.Close())

@@ -70,6 +70,10 @@ type Config struct {
 	// Issuer is the installation's name in signed decisions and receipts; empty: DefaultIssuer.
 	Issuer string
 
+	// Buffered gives decisions out before they are on disk: a crash may take those of the last moment (recorder.HeldFor, at most
+	// recorder.MostHeld). Without it every decision is on disk before it is given.
+	Buffered bool
+
 	// around is put around what knows the newest revisions. For tests that lose messages.
 	around func(redis.Revisions) redis.Revisions
 }
@@ -90,6 +94,8 @@ type Service struct {
 
 	revisions redis.Revisions
 	memory    *memory.Memory
+	recorder  rpc.Recorder
+	buffer    *recorder.Buffer // nil unless decisions are buffered
 	signer    *signing.Signer
 	events    *redis.Publisher // nil without Redis
 
@@ -120,6 +126,11 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	durable := recorder.New(s.db, s.outbox)
+	if s.recorder = durable; s.cfg.Buffered {
+		s.buffer = recorder.NewBuffer(durable)
+		s.recorder = s.buffer
+	}
 	if s.signer, err = signing.New(s.cfg.Keyring, s.cfg.SigningKeys); err != nil {
 		return err
 	}
@@ -143,7 +154,7 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 // Register puts the services Register, RegisterReader, LegalBasis, Consents, Rights, Documents and Erased on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	err := rpc.Register(r, rpc.Parts{
-		DB: s.db, Store: store.Store{}, Outbox: s.outbox, Recorder: recorder.New(s.db, s.outbox), Memory: s.memory,
+		DB: s.db, Store: store.Store{}, Outbox: s.outbox, Recorder: s.recorder, Memory: s.memory,
 		Announce: s.announce, Notices: s.revisions, Replies: s.replies,
 		Keyring: s.cfg.Keyring, Signer: s.signer, Issuer: cmp.Or(s.cfg.Issuer, DefaultIssuer), Clock: s.cfg.Clock, NewID: s.cfg.NewID,
 	})
@@ -164,6 +175,9 @@ func (s *Service) Run(ctx context.Context) error {
 	client := auditv1.NewAuditIngestClient(s.cfg.Audit)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.outbox.Relay(ctx, client, s.cfg.Telemetry.Log) })
+	if s.buffer != nil {
+		wg.Go(func() { s.buffer.Run(ctx) })
+	}
 	wg.Go(func() { s.sweep(ctx) })
 	wg.Go(func() { s.scrub(ctx) })
 	wg.Go(func() { _ = s.revisions.Run(ctx) }) // its error is always nil

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/privacyops/privacyops/gateway/internal/problem"
 	"github.com/privacyops/privacyops/gateway/internal/route"
@@ -58,6 +61,19 @@ type door struct {
 	addresses *meter
 	running   *gate
 	storms    *storms
+	// requests measures them, as otelhttp would, by route and status; otelhttp is left with the spans.
+	requests *telemetry.Durations[answered]
+}
+
+// answered is a route and the status of an answer.
+type answered struct {
+	method, route string
+	status        int
+}
+
+func (a answered) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("http.request.method", a.method), attribute.String("http.route", a.route),
+		attribute.Int("http.response.status_code", a.status)}
 }
 
 // New makes the door in front of a handler. The handler finds the route with [route.From] and the caller with
@@ -67,8 +83,13 @@ func New(cfg Config, next http.Handler) (http.Handler, error) {
 	if err := cfg.Limits.perCaller().Valid(); err != nil {
 		return nil, fmt.Errorf("edge: calls per caller: %w", err)
 	}
-	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent),
-		addresses: newMeter(cfg.Limits.CallsPerAddress), storms: newStorms()}
+	requests, err := telemetry.NewDurations(cfg.Telemetry.Meter.Meter("github.com/privacyops/privacyops/gateway"), "http.server.request.duration",
+		"How long requests took", answered.attributes)
+	if err != nil {
+		return nil, err
+	}
+	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent), addresses: newMeter(cfg.Limits.CallsPerAddress),
+		storms: newStorms(), requests: requests}
 	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}, nil
 }
 
@@ -85,7 +106,7 @@ func (v *visit) serve(ctx context.Context, w http.ResponseWriter) {
 	start := v.door.Clock.Now()
 	rec := &recorder{ResponseWriter: w}
 	v.setHeaders(ctx, rec.Header())
-	defer func() { v.log(ctx, rec.status, v.door.Clock.Now().Sub(start)) }()
+	defer func() { v.ended(ctx, rec.status, v.door.Clock.Now().Sub(start)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			v.panicked(ctx, rec, p)
@@ -167,11 +188,19 @@ func (v *visit) panicked(ctx context.Context, rec *recorder, p any) {
 	problem.Write(rec, v.request.WithContext(ctx), fault.New(fault.Internal, "PANIC", "Internal error."))
 }
 
-// log writes how the request ended.
-func (v *visit) log(ctx context.Context, status int, took time.Duration) {
+// ended measures and logs how the request ended.
+func (v *visit) ended(ctx context.Context, status int, took time.Duration) {
+	key := answered{method: knownMethod(v.request.Method), status: cmp.Or(status, http.StatusOK)}
+	if v.match != nil {
+		key.route = v.match.Template
+	}
+	v.door.requests.Record(ctx, key, took)
 	level := slog.LevelDebug
 	if page := v.match != nil && v.match.Kind == route.Page; status >= http.StatusInternalServerError && !page {
 		level = slog.LevelError // /readyz that says “not yet” is an answer like another
+	}
+	if !v.door.Telemetry.Log.Enabled(ctx, level) {
+		return
 	}
 	v.door.Telemetry.Log.LogAttrs(ctx, level, "request", slog.String("route", pattern(v.request.Method, v.match)),
 		slog.Int("status", status), slog.Int64("duration_ms", took.Milliseconds()))

@@ -7,14 +7,15 @@ import (
 	"slices"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
 
-// tracing starts the span and the metrics of a request: a trace of its own, with a link to the one that the client named.
+// tracing starts the span of a request: a trace of its own, with a link to the one that the client named.
 func tracing(t *telemetry.Telemetry, next http.Handler) http.Handler {
-	return otelhttp.NewMiddleware("request", otelhttp.WithTracerProvider(t.Tracer), otelhttp.WithMeterProvider(t.Meter),
+	return otelhttp.NewMiddleware("request", otelhttp.WithTracerProvider(t.Tracer), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 		otelhttp.WithPropagators(telemetry.Propagator()),
 		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Pattern }))(next)

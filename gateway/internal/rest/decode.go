@@ -23,7 +23,7 @@ var (
 // decode reads exactly one JSON object into the message: no unknown and no repeated fields, nothing after it.
 //
 // The translator behind would decode with the same strictness but for what follows the object, and loses which field was
-// wrong; it decodes again what passed here.
+// wrong; it is given the message (see marshaler).
 func decode(data []byte, into proto.Message) error {
 	err := protojson.UnmarshalOptions{}.Unmarshal(data, into)
 	if err == nil {

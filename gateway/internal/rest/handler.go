@@ -151,7 +151,9 @@ func (h *Handler) unary(w http.ResponseWriter, r *http.Request, m *route.Match) 
 	}
 	r = r.Clone(r.Context())
 	r.Header, r.Body, r.ContentLength = onlyKnown(r.Header), body, -1
-	r.URL.RawQuery = protoMasks(m, r.URL.Query()).Encode()
+	if r.URL.RawQuery != "" {
+		r.URL.RawQuery = protoMasks(m, r.URL.Query()).Encode()
+	}
 	h.mux.ServeHTTP(w, r)
 }
 

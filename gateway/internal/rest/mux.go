@@ -27,7 +27,7 @@ var jsonOptions = protojson.MarshalOptions{EmitDefaultValues: true}
 func (h *Handler) newMux(ctx context.Context) (*runtime.ServeMux, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{
-			Marshaler: &runtime.JSONPb{MarshalOptions: jsonOptions}}),
+			Marshaler: marshaler{&runtime.JSONPb{MarshalOptions: jsonOptions}}}),
 		runtime.WithDisableHTTPMethodOverride(), runtime.WithDisablePathLengthFallback(),
 		runtime.WithIncomingHeaderMatcher(incoming), runtime.WithOutgoingHeaderMatcher(nothing),
 		runtime.WithOutgoingTrailerMatcher(nothing), runtime.WithWriteContentLength(), runtime.WithForwardResponseOption(secure),

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -116,7 +118,39 @@ func jsonBody(w http.ResponseWriter, r *http.Request, m *route.Match) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(bytes.NewReader(data)), decode(data, target)
+	return &decoded{bytes.NewReader(data), target}, decode(data, target)
+}
+
+// decoded is a body that has been read into a message. The translator takes the message, and does not read the body again.
+type decoded struct {
+	*bytes.Reader
+	message proto.Message
+}
+
+// Close does nothing.
+func (*decoded) Close() error { return nil }
+
+// marshaler is the translator's, but for bodies that were decoded before.
+type marshaler struct{ runtime.Marshaler }
+
+// NewDecoder gives what was decoded, or decodes.
+func (m marshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	body, ok := r.(*decoded)
+	if !ok {
+		return m.Marshaler.NewDecoder(r)
+	}
+	return runtime.DecoderFunc(func(into any) error {
+		if msg, ok := into.(proto.Message); ok {
+			proto.Merge(msg, body.message)
+			return nil
+		}
+		field, message := reflect.ValueOf(into), reflect.ValueOf(body.message)
+		if field.Kind() != reflect.Pointer || !message.Type().AssignableTo(field.Type().Elem()) {
+			return m.Marshaler.NewDecoder(body.Reader).Decode(into)
+		}
+		field.Elem().Set(message)
+		return nil
+	})
 }
 
 // checkContentType refuses what a browser can be made to send without asking first (CSRF), and encodings other than UTF-8.

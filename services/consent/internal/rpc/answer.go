@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/privacyops/privacyops/libs/fault"
@@ -25,6 +26,8 @@ type question struct {
 	// signed: the answer is to be signed.
 	signed bool
 	memory.Freshness
+	// trace in which it was asked, where that is not the call's.
+	trace trace.TraceID
 	// past is the moment it is about; nil: now.
 	past *consent.Moment
 }
@@ -123,7 +126,7 @@ func answers(controller consent.ControllerID, decided []answered) []outbox.Answe
 	out := make([]outbox.Answer, len(decided))
 	for i, d := range decided {
 		out[i] = outbox.Answer{ID: d.id, Controller: string(controller), Subjects: texts(d.refs), Activity: string(d.Activity), Version: d.Version,
-			Allowed: d.Allowed, Reason: string(d.Reason), Recipient: d.Recipient, Consent: string(d.Consent), Time: d.at}
+			Allowed: d.Allowed, Reason: string(d.Reason), Recipient: d.Recipient, Consent: string(d.Consent), Time: d.at, Trace: d.trace}
 	}
 	return out
 }

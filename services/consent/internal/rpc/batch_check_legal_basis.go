@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/server"
 	pb "github.com/privacyops/privacyops/proto/gen/privacyops/consent/v1"
@@ -18,15 +16,16 @@ func (s *basisServer) BatchCheckLegalBasis(ctx context.Context, req *pb.BatchChe
 	if err != nil {
 		return nil, err
 	}
-	questions := make([]question, len(req.GetChecks()))
+	questions, traces := make([]question, len(req.GetChecks())), server.Traces(ctx, len(req.GetChecks()))
 	for i, check := range req.GetChecks() {
-		field := "checks[" + strconv.Itoa(i) + "]"
-		check, err := withParent(field, req.GetParent(), check)
-		if err != nil {
-			return nil, err
+		if err := withParent(req.GetParent(), check); err != nil {
+			return nil, inField(fieldOf(i), err)
 		}
 		if questions[i], err = s.question(controller, check); err != nil {
-			return nil, inField(field, err)
+			return nil, inField(fieldOf(i), err)
+		}
+		if traces != nil {
+			questions[i].trace = traces[i]
 		}
 	}
 	decisions, err := s.answer(ctx, controller, questions)
@@ -36,13 +35,14 @@ func (s *basisServer) BatchCheckLegalBasis(ctx context.Context, req *pb.BatchChe
 	return &pb.BatchCheckLegalBasisResponse{Decisions: decisions}, nil
 }
 
+func fieldOf(check int) string { return "checks[" + strconv.Itoa(check) + "]" }
+
 // withParent gives one question of a batch the batch's parent, and validates it: the contract leaves that to us because
 // the parent may be left out.
-func withParent(field, parent string, check *pb.CheckLegalBasisRequest) (*pb.CheckLegalBasisRequest, error) {
+func withParent(parent string, check *pb.CheckLegalBasisRequest) error {
 	if p := check.GetParent(); p != "" && p != parent {
-		return nil, fault.BadField(field+".parent", "is another controller than the batch's; leave it out")
+		return fault.BadField("parent", "is another controller than the batch's; leave it out")
 	}
-	check = proto.CloneOf(check)
 	check.Parent = parent
-	return check, inField(field, server.Validate(check))
+	return server.Validate(check)
 }

@@ -33,7 +33,11 @@ const (
 	checkRounds  = 5
 	checkRound   = 3 * time.Second
 	checkSchool  = "bench"
+	checkMemory  = 600
 )
+
+// checkActivities are what each person has consented to.
+var checkActivities = []string{"photos", "trips", "newsletter"}
 
 // contender is something whose calls are counted.
 type contender struct {
@@ -56,12 +60,63 @@ func TestBenchCheck(t *testing.T) {
 	}
 	b := newCheckBench(t, people)
 	contenders := b.contenders()
+	b.rounds(contenders)
+	b.memory("with the decisions on disk first")
+	b.restart("PRIVACYOPS_CONSENT_DECISION_LOG=buffered")
+	contenders = append(contenders, b.buffered(contenders[0])...)
+	b.rounds(contenders[len(contenders)-2:])
+	b.report(contenders)
+}
+
+func (b *checkBench) rounds(contenders []*contender) {
 	for range checkRounds {
 		for _, c := range contenders {
-			c.measure(t)
+			c.measure(b.t)
 		}
 	}
-	b.report(contenders)
+}
+
+// restart starts the consent service again with a setting more, and asks about everybody once.
+func (b *checkBench) restart(setting string) {
+	b.t.Helper()
+	b.consent.terminate()
+	b.consent.env = append(b.consent.env, setting)
+	b.consent.start()
+	b.consent.awaitReady()
+	b.warm(consentv1.NewLegalBasisClient(b.dial("consent", b.consent.listen)), b.token("partner", "partner", checkSchool))
+}
+
+// buffered is the check with buffered decisions, beside the echo as it is then.
+func (b *checkBench) buffered(echo *contender) []*contender {
+	again := &contender{name: "bare gRPC echo (mTLS), in the rounds of the next row", pids: echo.pids, call: echo.call}
+	return []*contender{again, b.check("CheckLegalBasis, gRPC (mTLS), buffered", b.token("partner", "partner", checkSchool))}
+}
+
+// check is our check over gRPC.
+func (b *checkBench) check(name, token string) *contender {
+	b.t.Helper()
+	var conns []consentv1.LegalBasisClient
+	for range 4 {
+		conns = append(conns, consentv1.NewLegalBasisClient(b.dial("consent", b.consent.listen)))
+	}
+	return &contender{name: name, pids: []int{b.consent.cmd.Process.Pid, b.audit.cmd.Process.Pid}, call: func(ctx context.Context, caller, n int) error {
+		d, err := conns[caller%len(conns)].CheckLegalBasis(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), b.question(caller, n))
+		if err == nil && d.GetReason() != consentv1.Decision_CONSENT_HOLDS {
+			err = fmt.Errorf("answered %s", d.GetReason())
+		}
+		return err
+	}}
+}
+
+// memory prints what the consent service uses.
+func (b *checkBench) memory(when string) {
+	usage, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.consent.cmd.Process.Pid))
+	must(b.t, err)
+	for line := range strings.Lines(string(usage)) {
+		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
+			fmt.Printf("consentd %s, after a check about each of %d people with %d consents, --memory %d: %s", when, b.people, len(checkActivities), checkMemory, line)
+		}
+	}
 }
 
 // checkBench is an installation of consent, audit and gateway on SQLite, with people who have consented.
@@ -122,7 +177,7 @@ func (b *checkBench) settings(p *process) []string {
 		"PRIVACYOPS_CONSENT_DATABASE=sqlite:" + b.path("consent.db"), "PRIVACYOPS_AUDIT_DATABASE=sqlite:" + b.path("audit.db"),
 		"PRIVACYOPS_AUDIT_LOG_DIR=" + b.path("log", "tiles"), "PRIVACYOPS_AUDIT_LOG_KEY_FILE=" + b.path("keys", "log.key"),
 		"PRIVACYOPS_AUDIT_ADDRESS=" + b.audit.listen, "PRIVACYOPS_CONSENT_ADDRESS=" + b.consent.listen,
-		"PRIVACYOPS_EXPORT_ADDRESS=127.0.0.1:9", "PRIVACYOPS_ERASURE_ADDRESS=127.0.0.1:9", "PRIVACYOPS_CONSENT_MEMORY=600",
+		"PRIVACYOPS_EXPORT_ADDRESS=127.0.0.1:9", "PRIVACYOPS_ERASURE_ADDRESS=127.0.0.1:9", "PRIVACYOPS_CONSENT_MEMORY=" + strconv.Itoa(checkMemory),
 		"PRIVACYOPS_CALLS_PER_CALLER=1000000", "PRIVACYOPS_CALLS_PER_ADDRESS=1000000",
 		"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
 	}
@@ -138,8 +193,10 @@ func (b *checkBench) register() {
 		}
 	}
 	operator.post("/v1/controllers?controllerId="+checkSchool, &consentv1.Controller{DisplayName: "Bench", Jurisdiction: "DK"}, &consentv1.Controller{})
-	b.caller("dpo", checkSchool, "dpo").post("/v1/controllers/"+checkSchool+"/activities?activityId=photos",
-		&consentv1.Activity{Purpose: "Photos", LegalBasis: typev1.LegalBasis_CONSENT}, &consentv1.Activity{})
+	for _, activity := range checkActivities {
+		b.caller("dpo", checkSchool, "dpo").post("/v1/controllers/"+checkSchool+"/activities?activityId="+activity,
+			&consentv1.Activity{Purpose: "Photos", LegalBasis: typev1.LegalBasis_CONSENT}, &consentv1.Activity{})
+	}
 }
 
 func benchPerson(n int) string { return fmt.Sprintf("u%07d", n) }
@@ -158,10 +215,13 @@ func (b *checkBench) fill(keys *keyring.Keyring) {
 			var consents, subjects []string
 			var given, linked []any
 			for n := at; n < min(b.people, at+each); n++ {
-				id, ref := uuid.Must(uuid.NewV7()).String(), keys.Subject(checkSchool, "UNILOGIN", benchPerson(n))
-				consents = append(consents, "('"+checkSchool+"', ?, 'photos', 1, ?, 'GUARDIAN', '', 1, 1, 0, 0, '', 3, 0, 3)")
-				subjects = append(subjects, "('"+checkSchool+"', ?, 'photos', ?)")
-				given, linked = append(given, id, ref), append(linked, ref, id)
+				ref := keys.Subject(checkSchool, "UNILOGIN", benchPerson(n))
+				for _, activity := range checkActivities {
+					id := uuid.Must(uuid.NewV7()).String()
+					consents = append(consents, "('"+checkSchool+"', ?, '"+activity+"', 1, ?, 'GUARDIAN', '', 1, 1, 0, 0, '', 9, 0, 9)")
+					subjects = append(subjects, "('"+checkSchool+"', ?, '"+activity+"', ?)")
+					given, linked = append(given, id, ref), append(linked, ref, id)
+				}
 			}
 			_, err := tx.ExecContext(b.t.Context(), `INSERT INTO consent (controller, consent_id, activity, activity_version, subject_ref, capacity, reference,
 				sufficient, give_time, withdraw_time, expire_time, evidence, give_revision, withdraw_revision, last_revision) VALUES `+strings.Join(consents, ","), given...)
@@ -171,17 +231,17 @@ func (b *checkBench) fill(keys *keyring.Keyring) {
 		}
 		must(b.t, tx.Commit())
 	}
-	_, err = db.ExecContext(b.t.Context(), `UPDATE revision SET revision = 3`)
+	_, err = db.ExecContext(b.t.Context(), `UPDATE revision SET revision = 9`)
 	must(b.t, err)
 }
 
 // dial connects without anything that is not needed.
-func (b *checkBench) dial(service, address string) *grpc.ClientConn {
+func (b *checkBench) dial(service, address string, options ...grpc.DialOption) *grpc.ClientConn {
 	b.t.Helper()
 	files := server.In(b.path("tls"), "gateway")
 	config, err := files.ClientTLS(service)
 	must(b.t, err)
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	conn, err := grpc.NewClient(address, append(options, grpc.WithTransportCredentials(credentials.NewTLS(config)))...)
 	must(b.t, err)
 	b.t.Cleanup(func() { _ = conn.Close() })
 	return conn
@@ -189,22 +249,12 @@ func (b *checkBench) dial(service, address string) *grpc.ClientConn {
 
 func (b *checkBench) contenders() []*contender {
 	token := b.token("partner", "partner", checkSchool)
-	var conns []consentv1.LegalBasisClient
-	for range 4 {
-		conns = append(conns, consentv1.NewLegalBasisClient(b.dial("consent", b.consent.listen)))
-	}
-	b.warm(conns[0], token)
+	b.warm(consentv1.NewLegalBasisClient(b.dial("consent", b.consent.listen)), token)
 	echo, echoed := b.echo()
 	plain, answered := b.jsonHandler()
 	list := []*contender{
 		{name: "bare gRPC echo (mTLS)", pids: []int{echo}, call: echoed},
-		{name: "CheckLegalBasis, gRPC (mTLS), durable", pids: []int{b.consent.cmd.Process.Pid, b.audit.cmd.Process.Pid}, call: func(ctx context.Context, caller, n int) error {
-			d, err := conns[caller%len(conns)].CheckLegalBasis(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), b.question(caller, n))
-			if err == nil && d.GetReason() != consentv1.Decision_CONSENT_HOLDS {
-				err = fmt.Errorf("answered %s", d.GetReason())
-			}
-			return err
-		}},
+		b.check("CheckLegalBasis, gRPC (mTLS), durable", token),
 		{name: "bare net/http JSON handler", pids: []int{plain}, call: answered},
 		{name: "legalBasis:check, REST", pids: []int{b.gateway.cmd.Process.Pid, b.consent.cmd.Process.Pid, b.audit.cmd.Process.Pid}, call: b.rest(token)},
 	}
@@ -296,7 +346,7 @@ func middle(list []float64) float64 {
 }
 
 func (b *checkBench) report(all []*contender) {
-	fmt.Printf("\n%d people with a consent each, %d callers and one, %d rounds of %s that take turns; medians (worst round)\n\n", b.people, checkCallers, checkRounds, checkRound)
+	fmt.Printf("\n%d people with %d consents each, %d callers and one, %d rounds of %s that take turns; medians (worst round)\n\n", b.people, len(checkActivities), checkCallers, checkRounds, checkRound)
 	fmt.Printf("| what | calls/s, %d callers | server CPU a call | p50, 1 caller |\n|---|---|---|---|\n", checkCallers)
 	for _, c := range all {
 		fmt.Printf("| %s | %.0f (%.0f) | %.0f µs | %.2f ms |\n", c.name, middle(c.rates), slices.Min(c.rates), middle(c.cpu), middle(c.alone)/1000)
@@ -314,17 +364,12 @@ func (b *checkBench) report(all []*contender) {
 		return all[i]
 	}
 	fmt.Println()
-	ratio("P1 gRPC check : echo", find("CheckLegalBasis"), find("gRPC echo"))
-	ratio("P1 gRPC check : OpenFGA gRPC", find("CheckLegalBasis"), find("OpenFGA Check, gRPC"))
+	ratio("P1, P3 gRPC check, durable : echo", find("durable"), find("gRPC echo"))
+	ratio("P1, P3 gRPC check, buffered : echo", find("buffered"), find("in the rounds of"))
+	ratio("P1 gRPC check, durable : OpenFGA gRPC", find("durable"), find("OpenFGA Check, gRPC"))
 	ratio("P2 REST check : JSON handler", find("REST"), find("JSON handler"))
 	ratio("P2 REST check : OpenFGA REST", find("legalBasis:check, REST"), find("OpenFGA Check, REST"))
-	if usage, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.consent.cmd.Process.Pid)); err == nil {
-		for line := range strings.Lines(string(usage)) {
-			if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
-				fmt.Print("consent ", line)
-			}
-		}
-	}
+	b.memory("with buffered decisions")
 }
 
 // quotient is the median of the rounds' quotients.

@@ -16,7 +16,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -162,74 +161,100 @@ func poster() func(ctx context.Context, url, token string, body []byte) ([]byte,
 
 // openFGA runs OpenFGA's own program, named by PRIVACYOPS_BENCH_OPENFGA, in memory with its check cache, with an equivalent model:
 // who may, by a tuple for each person. Its memory engine goes through all tuples where its cache does not help, so it gets a thousand
-// people instead of a million: that is in its favour.
+// people instead of a million: that is in its favour. It is run twice: with TLS for gRPC, as our service, and without behind REST,
+// since its door would use TLS inside.
 func (b *checkBench) openFGA() []*contender {
 	program := os.Getenv("PRIVACYOPS_BENCH_OPENFGA")
 	if program == "" {
 		b.t.Log("OpenFGA is left out: PRIVACYOPS_BENCH_OPENFGA names no program")
 		return nil
 	}
-	const people = 1000
-	rpc, rest := freeAddress(b.t), freeAddress(b.t)
-	cmd := exec.Command(program, "run", "--datastore-engine=memory", "--grpc-addr="+rpc, "--http-addr="+rest, "--playground-enabled=false",
-		"--log-level=none", "--metrics-enabled=false", "--check-query-cache-enabled", "--check-query-cache-ttl=1h", "--check-cache-limit=100000", "--profiler-enabled=false")
+	rpc := b.newFGA(program, "--grpc-tls-enabled", "--grpc-tls-cert="+b.path("tls", "export.crt"), "--grpc-tls-key="+b.path("tls", "export.key"))
+	rest := b.newFGA(program)
+	var conns []*grpc.ClientConn
+	for range 4 {
+		conns = append(conns, b.dial("export", rpc.grpc, grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{}))))
+	}
+	return []*contender{
+		{name: "OpenFGA Check, gRPC (TLS), memory and cache", pids: rpc.pids, call: func(ctx context.Context, caller, n int) error {
+			return rpc.check(ctx, conns[caller%len(conns)], caller, n)
+		}},
+		{name: "OpenFGA Check, REST, memory and cache", pids: rest.pids, call: rest.post},
+	}
+}
+
+const fgaPeople = 1000
+
+// fga is a running OpenFGA.
+type fga struct {
+	grpc, rest, store string
+	pids              []int
+	send              func(ctx context.Context, url, token string, body []byte) ([]byte, error)
+}
+
+func (b *checkBench) newFGA(program string, settings ...string) *fga {
+	b.t.Helper()
+	f := &fga{grpc: freeAddress(b.t), rest: freeAddress(b.t), send: poster()}
+	cmd := exec.Command(program, append([]string{"run", "--datastore-engine=memory", "--grpc-addr=" + f.grpc, "--http-addr=" + f.rest,
+		"--playground-enabled=false", "--log-level=none", "--metrics-enabled=false", "--check-query-cache-enabled", "--check-query-cache-ttl=1h",
+		"--check-cache-limit=100000", "--profiler-enabled=false"}, settings...)...)
 	must(b.t, cmd.Start())
 	b.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	awaitPort(b.t, rest)
-	post := poster()
+	f.pids = []int{cmd.Process.Pid}
+	awaitPort(b.t, f.rest)
 	ask := func(path string, in any) map[string]any {
 		body, err := json.Marshal(in)
 		must(b.t, err)
-		answer, err := post(b.t.Context(), "http://"+rest+path, "", body)
+		answer, err := f.send(b.t.Context(), "http://"+f.rest+path, "", body)
 		must(b.t, err)
 		var out map[string]any
 		must(b.t, json.Unmarshal(answer, &out))
 		return out
 	}
-	store := fmt.Sprint(ask("/stores", map[string]any{"name": "bench"})["id"])
-	ask("/stores/"+store+"/authorization-models", map[string]any{"schema_version": "1.1", "type_definitions": []any{
+	f.store = fmt.Sprint(ask("/stores", map[string]any{"name": "bench"})["id"])
+	ask("/stores/"+f.store+"/authorization-models", map[string]any{"schema_version": "1.1", "type_definitions": []any{
 		map[string]any{"type": "activity"},
 		map[string]any{"type": "person", "relations": map[string]any{"consented": map[string]any{"this": map[string]any{}}},
 			"metadata": map[string]any{"relations": map[string]any{"consented": map[string]any{"directly_related_user_types": []any{map[string]any{"type": "activity"}}}}}},
 	}})
-	for from := 0; from < people; from += 100 {
+	for from := 0; from < fgaPeople; from += 100 {
 		var tuples []any
 		for n := from; n < from+100; n++ {
 			tuples = append(tuples, map[string]any{"user": "activity:photos", "relation": "consented", "object": "person:" + benchPerson(n)})
 		}
-		ask("/stores/"+store+"/write", map[string]any{"writes": map[string]any{"tuple_keys": tuples}})
+		ask("/stores/"+f.store+"/write", map[string]any{"writes": map[string]any{"tuple_keys": tuples}})
 	}
-	conn, err := grpc.NewClient(rpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})))
-	must(b.t, err)
-	b.t.Cleanup(func() { _ = conn.Close() })
-	object := func(caller, n int) string { return "person:" + benchPerson((caller*7919+n*104729)%people) }
-	pids := []int{cmd.Process.Pid}
-	return []*contender{
-		{name: "OpenFGA Check, gRPC (plaintext), memory and cache", pids: pids, call: func(ctx context.Context, caller, n int) error {
-			var key []byte
-			for field, text := range []string{"activity:photos", "consented", object(caller, n)} {
-				key = protowire.AppendString(protowire.AppendTag(key, protowire.Number(field+1), protowire.BytesType), text)
-			}
-			in := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), store)
-			in = protowire.AppendBytes(protowire.AppendTag(in, 2, protowire.BytesType), key)
-			var out []byte
-			if err := conn.Invoke(ctx, "/openfga.v1.OpenFGAService/Check", &in, &out); err != nil {
-				return err
-			}
-			if len(out) < 2 || out[0] != 8 || out[1] != 1 { // allowed = 1: true
-				return fmt.Errorf("answered %x", out)
-			}
-			return nil
-		}},
-		{name: "OpenFGA Check, REST, memory and cache", pids: pids, call: func(ctx context.Context, caller, n int) error {
-			answer, err := post(ctx, "http://"+rest+"/stores/"+store+"/check", "",
-				fmt.Appendf(nil, `{"tuple_key":{"user":"activity:photos","relation":"consented","object":"%s"}}`, object(caller, n)))
-			if err == nil && !bytes.Contains(answer, []byte("true")) {
-				err = fmt.Errorf("answered %s", answer)
-			}
-			return err
-		}},
+	return f
+}
+
+func (f *fga) object(caller, n int) string {
+	return "person:" + benchPerson((caller*7919+n*104729)%fgaPeople)
+}
+
+func (f *fga) check(ctx context.Context, conn *grpc.ClientConn, caller, n int) error {
+	var key []byte
+	for field, text := range []string{"activity:photos", "consented", f.object(caller, n)} {
+		key = protowire.AppendString(protowire.AppendTag(key, protowire.Number(field+1), protowire.BytesType), text)
 	}
+	in := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), f.store)
+	in = protowire.AppendBytes(protowire.AppendTag(in, 2, protowire.BytesType), key)
+	var out []byte
+	if err := conn.Invoke(ctx, "/openfga.v1.OpenFGAService/Check", &in, &out); err != nil {
+		return err
+	}
+	if len(out) < 2 || out[0] != 8 || out[1] != 1 { // allowed = 1: true
+		return fmt.Errorf("answered %x", out)
+	}
+	return nil
+}
+
+func (f *fga) post(ctx context.Context, caller, n int) error {
+	answer, err := f.send(ctx, "http://"+f.rest+"/stores/"+f.store+"/check", "",
+		fmt.Appendf(nil, `{"tuple_key":{"user":"activity:photos","relation":"consented","object":"%s"}}`, f.object(caller, n)))
+	if err == nil && !bytes.Contains(answer, []byte("true")) {
+		err = fmt.Errorf("answered %s", answer)
+	}
+	return err
 }
 
 // rawCodec sends bytes as they are.

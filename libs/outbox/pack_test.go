@@ -1,0 +1,110 @@
+package outbox_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/libs/sqldb"
+	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
+)
+
+// TestDecisionsOfManyCommitsArePacked writes a decision a commit. They are handed over together, each as it was recorded.
+func TestDecisionsOfManyCommitsArePacked(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		f := newFixture(t, engine)
+		const decisions = 150
+		want := map[string]string{}
+		for i := range decisions {
+			a := outbox.Answer{ID: uuid.NewString(), Controller: []string{"north", "south"}[i%2], Subjects: []string{fmt.Sprintf("sub_%d", i)},
+				Activity: fmt.Sprintf("photos-%d", i%7), Reason: []string{"CONSENT_HOLDS", "NO_CONSENT"}[i%2], Time: noon.Add(time.Duration(i) * time.Millisecond).Truncate(time.Microsecond)}
+			if i%3 == 0 {
+				a.Recipient = fmt.Sprintf("publisher-%d", i%4)
+			}
+			want[a.ID] = fmt.Sprint(a, " asked by usr_", i%5)
+			record(t, f, asker(i%5), a)
+		}
+		sink := &auditd{seen: map[string]bool{}}
+		if err := f.Flush(t.Context(), sink); err != nil {
+			t.Fatal(err)
+		}
+		if len(sink.events) > 4 {
+			t.Errorf("%d decisions of two controllers are handed over as %d events", decisions, len(sink.events))
+		}
+		answers, actors := unpacked(t, sink.events)
+		for i, a := range answers {
+			if got := fmt.Sprint(a, " asked by ", actors[i]); want[a.ID] != got {
+				t.Errorf("got  %s\nwant %s", got, want[a.ID])
+			}
+			delete(want, a.ID)
+		}
+		if len(want) > 0 {
+			t.Errorf("%d decisions are missing", len(want))
+		}
+		if n := f.pending(t); n != 0 {
+			t.Errorf("%d events wait", n)
+		}
+	})
+}
+
+func record(t *testing.T, f fixture, by *outbox.Call, a outbox.Answer) {
+	t.Helper()
+	err := f.db.Write(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		return f.RecordDecisions(ctx, tx, outbox.DecidedBy(outbox.WithCall(ctx, by), a))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReplicasPackOnce lets three replicas hand over from one database while decisions are recorded, and loses answers of the
+// audit service: what it has taken is packed no second time, so every decision arrives, and under one event.
+func TestReplicasPackOnce(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		f := newFixture(t, engine)
+		sink := &auditd{seen: map[string]bool{}, loses: 5}
+		ctx, cancel := context.WithCancel(context.Background())
+		var relays sync.WaitGroup
+		for range 3 {
+			o, err := outbox.New(t.Context(), outbox.Config{Service: "consent", DB: f.db, Clock: clock.NewFake(noon), NewID: uuid.NewString})
+			if err != nil {
+				t.Fatal(err)
+			}
+			relays.Go(func() { o.Relay(ctx, sink, slog.New(slog.DiscardHandler)) })
+		}
+		const decisions = 200
+		for i := range decisions {
+			record(t, f, asker(1), outbox.Answer{ID: uuid.NewString(), Controller: "north", Subjects: []string{fmt.Sprintf("sub_%d", i)},
+				Activity: "photos", Reason: "NO_CONSENT", Time: noon})
+			if i%20 == 0 {
+				time.Sleep(30 * time.Millisecond)
+			}
+		}
+		eventually(t, "all is handed over", func() bool { return f.pending(t) == 0 })
+		cancel()
+		relays.Wait()
+		seen := map[string]int{}
+		answers, _ := unpacked(t, sink.got())
+		for _, a := range answers {
+			seen[a.ID]++
+			if seen[a.ID] > 1 {
+				t.Errorf("decision %s is in the log %d times", a.ID, seen[a.ID])
+			}
+		}
+		if len(seen) != decisions {
+			t.Errorf("%d decisions are in the log, want %d", len(seen), decisions)
+		}
+		if sink.loses > 0 {
+			t.Error("no answer was lost")
+		}
+	})
+}
