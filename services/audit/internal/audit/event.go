@@ -125,7 +125,7 @@ type Event struct {
 	// Batch holds the decisions that the event stands for; nil for all events but those with decisions.
 	Batch *Batch
 	// People are the keys of those whom the event names, in ascending order, once it is sealed ([Event.Sealing]), and Sealed is
-	// what only all of these keys together make readable: SubjectRefs, Resource, Detail and the digests, which are then empty.
+	// what only all of these keys together make readable: SubjectRefs, Resource (but for that of an erasure), Detail and the digests, which are then empty.
 	// A batch is sealed in its decisions alone, each of which names People.
 	People []KeyID
 	Sealed []byte

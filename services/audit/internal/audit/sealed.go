@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // MinSealed is the least that sealing adds to what it seals: a salt and a tag, 16 bytes each.
@@ -35,9 +36,20 @@ func (e Event) Secret() ([]byte, error) {
 
 // Sealing returns the event with keys in the place of the people whom it names and with its secret sealed under them.
 func (e Event) Sealing(people []KeyID, sealed []byte) Event {
-	e.SubjectRefs, e.Resource, e.Detail, e.BeforeDigest, e.AfterDigest = nil, "", nil, "", ""
+	e.SubjectRefs, e.Detail, e.BeforeDigest, e.AfterDigest = nil, nil, "", ""
+	if !standing(e.Resource) {
+		e.Resource = ""
+	}
 	e.People, e.Sealed = people, sealed
 	return e
+}
+
+// standing reports whether a resource is named in the open also where people are. The events of an erasure are its proof (GDPR
+// art. 5(2)): they must be found, and shown to belong together, when the keys of the person are gone with the person. The name says
+// that somebody was erased, not who.
+func standing(resource string) bool {
+	parts := strings.Split(resource, "/")
+	return len(parts) == 4 && parts[0] == "controllers" && parts[2] == "erasures"
 }
 
 // Opened returns a sealed event as it was before, with the secret that its keys have made readable.
@@ -80,7 +92,7 @@ func (e Event) open() Event {
 
 // validateSealed checks that an event is sealed either whole or not at all.
 func (e Event) validateSealed() error {
-	hidden := len(e.SubjectRefs) == 0 && e.Resource == "" && len(e.Detail) == 0 && e.BeforeDigest == "" && e.AfterDigest == ""
+	hidden := len(e.SubjectRefs) == 0 && (e.Resource == "" || standing(e.Resource)) && len(e.Detail) == 0 && e.BeforeDigest == "" && e.AfterDigest == ""
 	switch {
 	case len(e.People) == 0 && len(e.Sealed) == 0:
 		return nil

@@ -141,7 +141,7 @@ func TestDigestOfSealedEvents(t *testing.T) {
 
 func TestKeysOfSealedEvents(t *testing.T) {
 	t.Parallel()
-	if got := audit.KeysOf(goldenSealed()); !cmp.Equal(got.People, []audit.KeyID{keyID(0x0a), keyID(0xb0)}) || got.Resource != "" {
+	if got := audit.KeysOf(goldenSealed()); !cmp.Equal(got.People, []audit.KeyID{keyID(0x0a), keyID(0xb0)}) || got.Resource != goldenSealed().Resource {
 		t.Errorf("single: %+v", got)
 	}
 	if got := audit.KeysOf(goldenSealedBatch()); !bytes.Equal(got.Marks, []byte{10, 10, 10, 10, 0xb0, 0xb0, 0xb0, 0xb0}) {

@@ -125,7 +125,7 @@ func (l *memoryLog) Search(_ context.Context, q audit.Query) (out []audit.Record
 // about is an event about people.
 func (w *world) about(n int, refs ...audit.SubjectRef) audit.Event {
 	return audit.Event{ID: uuid(n), Controller: school, Service: "erasure", Actor: audit.Actor{Kind: audit.ActorCaller, Ref: "usr_1"},
-		Action: "erasure.approve", Kind: audit.KindModify, Resource: fmt.Sprintf("controllers/school-a/erasures/%d", n), SubjectRefs: refs,
+		Action: "consent.withdraw", Kind: audit.KindModify, Resource: fmt.Sprintf("controllers/school-a/consents/%d", n), SubjectRefs: refs,
 		Outcome: audit.OutcomeOK, OccurredTime: w.clock.Now(), Detail: map[string]string{"canary": fmt.Sprintf("canary-%d", n)},
 		AfterDigest: strings.Repeat("ab", 32)}
 }
@@ -175,7 +175,7 @@ func TestSealedEventsAreFoundAndRead(t *testing.T) {
 	w := newWorld(t)
 	first, second, open := w.about(1, "sub_b", "sub_a", "sub_a"), w.about(2, "sub_b"), w.about(3)
 	sealed := w.record(first, second, open)
-	if raw := fmt.Sprintf("%s %+v", sealed[0].Sealed, sealed[:2]); strings.Contains(raw, "sub_") || strings.Contains(raw, "canary") || strings.Contains(raw, "erasures/") {
+	if raw := fmt.Sprintf("%s %+v", sealed[0].Sealed, sealed[:2]); strings.Contains(raw, "sub_") || strings.Contains(raw, "canary") || strings.Contains(raw, "consents/") {
 		t.Errorf("a sealed event shows %s", raw)
 	}
 	if !cmp.Equal(sealed[2], open, cmpopts.EquateEmpty()) {
@@ -197,6 +197,20 @@ func TestSealedEventsAreFoundAndRead(t *testing.T) {
 	found = w.search(audit.Query{Filter: audit.Filter{Resource: second.Resource}})
 	if len(found) != 1 || found[0].ID != second.ID {
 		t.Errorf("by resource: %+v", found)
+	}
+}
+
+// TestAnErasureIsFoundAfterIt: the events of an erasure are its proof. They are found by its name when nobody can be read in them.
+func TestAnErasureIsFoundAfterIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	approval := w.about(1, "sub_a")
+	approval.Action, approval.Resource = "erasure.approve", "controllers/school-a/erasures/1"
+	w.record(approval)
+	w.destroy("sub_a")
+	found := w.search(audit.Query{Filter: audit.Filter{Resource: approval.Resource}})
+	if len(found) != 1 || !found[0].Erased || found[0].Action != "erasure.approve" || found[0].Resource != approval.Resource || found[0].SubjectRefs != nil || found[0].Detail != nil {
+		t.Errorf("found %+v", found)
 	}
 }
 
@@ -371,11 +385,11 @@ func TestSearchByResourceGoesOn(t *testing.T) {
 	var events []audit.Event
 	for n := range 700 {
 		e := w.about(n+1, "sub_a")
-		e.Resource = fmt.Sprintf("controllers/school-a/erasures/%d", n%350)
+		e.Resource = fmt.Sprintf("controllers/school-a/consents/%d", n%350)
 		events = append(events, e)
 	}
 	w.record(events...)
-	q := audit.Query{Controller: school, Filter: audit.Filter{Resource: "controllers/school-a/erasures/7"}, Limit: 1}
+	q := audit.Query{Controller: school, Filter: audit.Filter{Resource: "controllers/school-a/consents/7"}, Limit: 1}
 	var got []audit.EventID
 	for range 5 {
 		page, err := keys.NewReader(w.keys, w.log).Search(context.Background(), q)

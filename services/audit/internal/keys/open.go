@@ -9,7 +9,7 @@ import (
 )
 
 // Open returns records as they were reported, as far as the keys of those whom they name still exist. What cannot be read any more
-// is marked Erased: it has neither people nor a resource nor details, but all else of an entry. The leaves stay as they are.
+// is marked Erased: it has neither people nor details nor, unless that is an erasure, a resource, but all else of an entry. The leaves stay as they are.
 func (k *Keys) Open(ctx context.Context, records []audit.Record) ([]audit.Record, error) {
 	out := make([]audit.Record, len(records))
 	wanted := map[audit.ControllerID][]audit.KeyID{}

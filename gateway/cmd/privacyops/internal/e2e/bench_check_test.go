@@ -175,6 +175,7 @@ func (b *checkBench) settings(p *process) []string {
 		"PRIVACYOPS_MASTER_KEY_FILE=" + b.path("keys", "master.key"), "PRIVACYOPS_ISSUER=" + access.DevelopmentIssuer,
 		"PRIVACYOPS_AUDIENCE=" + access.DevelopmentAudience, "PRIVACYOPS_JWKS=" + access.JWKSPath(b.path("keys")),
 		"PRIVACYOPS_CONSENT_DATABASE=sqlite:" + b.path("consent.db"), "PRIVACYOPS_AUDIT_DATABASE=sqlite:" + b.path("audit.db"),
+		"PRIVACYOPS_AUDIT_KEYS_DATABASE=sqlite:" + b.path("audit-keys.db"),
 		"PRIVACYOPS_AUDIT_LOG_DIR=" + b.path("log", "tiles"), "PRIVACYOPS_AUDIT_LOG_KEY_FILE=" + b.path("keys", "log.key"),
 		"PRIVACYOPS_AUDIT_ADDRESS=" + b.audit.listen, "PRIVACYOPS_CONSENT_ADDRESS=" + b.consent.listen,
 		"PRIVACYOPS_EXPORT_ADDRESS=127.0.0.1:9", "PRIVACYOPS_ERASURE_ADDRESS=127.0.0.1:9", "PRIVACYOPS_CONSENT_MEMORY=" + strconv.Itoa(checkMemory),

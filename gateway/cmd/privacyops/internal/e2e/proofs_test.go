@@ -63,11 +63,11 @@ func TestProofs(t *testing.T) {
 // fillTile makes more events than a tile holds.
 func fillTile(w *world) {
 	w.t.Helper()
-	partner := w.as("partner")
+	dpo := w.as("dpo")
 	for range 260 {
-		partner.post(school+"/legalBasis:check", &consentv1.CheckLegalBasisRequest{Subject: uniLogin(sample.Sibling()), Activity: "teaching"}, nil)
+		dpo.get(school+"/activities/teaching", &consentv1.Activity{})
 	}
-	w.events(`action = "legal_basis.check"`, 260)
+	w.events(`action = "activity.get"`, 260)
 }
 
 // verifier is the log's key, as the operator hands it out.
