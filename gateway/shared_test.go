@@ -174,7 +174,8 @@ func TestAStormIsReported(t *testing.T) {
 		}
 		return n
 	}
-	for deadline := time.Now().Add(5 * time.Second); storms() == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); storms() == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
 	}
 	if n := storms(); n != 1 {
 		t.Errorf("%d storms were reported, want 1", n)

@@ -140,7 +140,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.opts.Logger.ErrorContext(ctx, "the log and its index contradict each other; recording has stopped", "reason", f.failed().Error())
 			return f.failed()
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // what fails once the run is over is no failure
 		case err != nil:
 			f.opts.Logger.ErrorContext(ctx, "the index cannot follow the log; trying again", "error_kind", fmt.Sprintf("%T", err), "interval_ms", f.opts.Backoff.Milliseconds())
 			f.pause(ctx, time.After(f.opts.Backoff), nil)

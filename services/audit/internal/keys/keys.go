@@ -129,8 +129,7 @@ func (k *Keys) sealOne(e audit.Event, ids map[audit.SubjectRef]audit.KeyID, hand
 	}
 	bound := e
 	bound.People = people
-	sealed, err := k.vault.seal(hand.keysOf(people), plain, bound.Binding())
-	return e.Sealing(people, sealed), err
+	return e.Sealing(people, k.vault.seal(hand.keysOf(people), plain, bound.Binding())), nil
 }
 
 // naming returns a batch with keys in the place of pseudonyms.

@@ -21,7 +21,7 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 	"github.com/privacyops/privacyops/services/audit/internal/keys"
-	"github.com/privacyops/privacyops/services/audit/internal/keystore" //nolint:depguard // the rules are tested on the store they ship with
+	"github.com/privacyops/privacyops/services/audit/internal/keystore"
 )
 
 const school = audit.ControllerID("school-a")

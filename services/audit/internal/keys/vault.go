@@ -37,13 +37,13 @@ type vault struct {
 }
 
 // seal encrypts under a key made of `keys`, which are in the order of their ids: salt, ciphertext and tag.
-func (v *vault) seal(keys []*secret, plain, binding []byte) (sealed []byte, err error) {
-	sealed = make([]byte, saltSize, saltSize+len(plain)+16)
+func (v *vault) seal(keys []*secret, plain, binding []byte) []byte {
+	sealed := make([]byte, saltSize, saltSize+len(plain)+16)
 	_, _ = rand.Read(sealed) // crypto/rand.Read never fails
 	v.with(sealed[:saltSize], keys, func(a cipher.AEAD) {
-		sealed = a.Seal(sealed, make([]byte, a.NonceSize()), plain, binding) // each key encrypts once
+		sealed = a.Seal(sealed, make([]byte, a.NonceSize()), plain, binding) //nolint:gosec // each key encrypts once
 	})
-	return sealed, nil
+	return sealed
 }
 
 // open decrypts what seal made.

@@ -65,11 +65,7 @@ func (b *Buffer) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
-			defer cancel()
-			for b.write(last) != nil && last.Err() == nil {
-				pause(last, again)
-			}
+			b.finish(ctx)
 			return
 		case <-b.wake:
 			pause(ctx, HeldFor)
@@ -77,6 +73,15 @@ func (b *Buffer) Run(ctx context.Context) {
 		for b.write(ctx) != nil && ctx.Err() == nil {
 			pause(ctx, again)
 		}
+	}
+}
+
+// finish writes what is left when ctx has ended.
+func (b *Buffer) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+	defer cancel()
+	for b.write(ctx) != nil && ctx.Err() == nil {
+		pause(ctx, again)
 	}
 }
 

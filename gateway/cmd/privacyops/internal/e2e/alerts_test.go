@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -118,7 +117,7 @@ func (w *world) ingest(service string, sent time.Time, events ...*auditv1.Report
 	conn, err := grpc.NewClient(w.Addresses["audit"], grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	must(w.t, err)
 	defer conn.Close()
-	ctx := context.Context(w.t.Context())
+	ctx := w.t.Context()
 	if !sent.IsZero() {
 		ctx = metadata.AppendToOutgoingContext(ctx, outbox.SentHeader, strconv.FormatInt(sent.UnixMicro(), 10))
 	}

@@ -19,7 +19,7 @@ import (
 
 // TestNoChangeWithoutItsEvent keeps each service from writing audit events, by a trigger in its database: what it is asked to change
 // then stays as it was (guarantee G5). Without the trigger the same call changes it.
-func TestNoChangeWithoutItsEvent(t *testing.T) {
+func TestNoChangeWithoutItsEvent(t *testing.T) { //nolint:tparallel // one trigger at a time: consent and activity share a database
 	t.Parallel()
 	if onStack {
 		t.Skip("the trigger is written for SQLite, and one engine shows that change and event share their transaction")
