@@ -225,6 +225,7 @@ func (f *fleet) environment(p *process) map[string]string {
 		name := "PRIVACYOPS_" + strings.ToUpper(service)
 		env[name+"_ADDRESS"], env[name+"_DATABASE"] = f.addresses(service), f.store+"&schema="+service
 	}
+	env["PRIVACYOPS_AUDIT_KEYS_DATABASE"] = f.store + "&schema=audit_keys"
 	return env
 }
 

@@ -68,7 +68,7 @@ func (w *world) show(people []string) (out shown, events map[int64]string) {
 			var e struct{ Index json.Number }
 			must(w.t, json.Unmarshal([]byte(text), &e))
 			if n, err := e.Index.Int64(); err != nil || n >= 0 {
-				events[n] = name + " " + text
+				events[n] = name + " " + strings.Replace(text, `"ACCEPTED"`, `"PUBLISHED"`, 1) // the last ones are under way
 			}
 		}
 	}

@@ -27,12 +27,12 @@ const deploy = "../../../../../deploy"
 func TestAlertRulesAndDashboards(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	scrapes := map[string]http.Handler{}
+	var scrapes []http.Handler // of all replicas
 	w := newWorld(t, func(s *setting) {
-		s.suite.Observe = func(service string, tel *telemetry.Telemetry) {
+		s.suite.Observe = func(_ string, tel *telemetry.Telemetry) {
 			mu.Lock()
 			defer mu.Unlock()
-			scrapes[service] = tel.Metrics
+			scrapes = append(scrapes, tel.Metrics)
 		}
 	})
 	w.as("dpo").approve(w.as("platform").planned(sample.Pupil()))
