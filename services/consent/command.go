@@ -37,7 +37,7 @@ func (c *Command) Run(ctx context.Context) error {
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) (err error) {
 	p.Configured = c
-	server.TuneMemory(c.Memory << 20)
+	server.TuneMemory(c.Memory << 20 / 4) // the rest is kept where the runtime does not look
 	audit, err := p.Dial(server.Peer{Service: "audit", Address: c.AuditAddr})
 	if err != nil {
 		return err

@@ -209,4 +209,7 @@ func (s *Service) sweep(ctx context.Context) {
 }
 
 // Close closes the database. Stop the server and Run first.
-func (s *Service) Close() error { return s.db.Close() }
+func (s *Service) Close() error {
+	s.memory.Close()
+	return s.db.Close()
+}

@@ -36,7 +36,7 @@ import (
 )
 
 const (
-	// DefaultSize bounds the memory for people, in bytes, as they are counted by weight.
+	// DefaultSize bounds the memory for people, in bytes.
 	DefaultSize = 256 << 20
 	// takenAtOnce is how many changes are read at once. A memory that is further behind is emptied instead.
 	takenAtOnce = 1000
@@ -99,12 +99,11 @@ func New(cfg Config) (*Memory, error) {
 	if cfg.Size == 0 {
 		cfg.Size = DefaultSize
 	}
-	people, err := newPeople(cfg.Size)
-	if err != nil {
-		return nil, err
-	}
-	return &Memory{cfg: cfg, people: people, schools: map[consent.ControllerID]*school{}}, nil
+	return &Memory{cfg: cfg, people: newPeople(cfg.Size), schools: map[consent.ControllerID]*school{}}, nil
 }
+
+// Close gives the room back. Nothing may be asked afterwards.
+func (m *Memory) Close() { m.people.cache.Reset() }
 
 // Asked is what an answer needs to know.
 type Asked struct {

@@ -1,139 +1,195 @@
 package memory
 
 import (
-	"fmt"
-	"slices"
-	"unique"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
 
+	"github.com/VictoriaMetrics/fastcache"
 	"github.com/google/uuid"
-	"github.com/maypok86/otter/v2"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/consent/internal/consent"
 )
 
-// people remembers what decides about persons, of all controllers, up to a size. Those that are asked for seldom make room.
-type people struct {
-	cache *otter.Cache[personKey, person]
+// people remembers what decides about persons, of all controllers, up to a size. The longest remembered make room.
+//
+// There may be a million, and the garbage collector would go through all of them again and again: that took a fourth of the
+// processor's time. So they are bytes in memory that it does not know of.
+type people struct{ cache *fastcache.Cache }
+
+// leastSize is the least that a cache takes, in bytes.
+const leastSize = 32 << 20
+
+// newPeople makes a memory of so many bytes: three fourths for people, one for where they are found.
+func newPeople(size int64) *people {
+	return &people{fastcache.New(int(max(size*3/4, leastSize)))}
 }
 
-type personKey struct {
-	school uint32
-	ref    consent.SubjectRef
-}
-
-// person is a consent.Person in a small form: there may be a million.
-type person struct {
-	erased   bool
-	consents []agreed
-	more     *demanded // of the few who have anything of it
-}
-
-// demanded is what somebody has demanded beyond consents, and under what else they are known.
-type demanded struct {
-	objected   []unique.Handle[consent.ActivityID]
-	restricted []unique.Handle[consent.ActivityID]
-	linked     []consent.SubjectRef
-}
-
-// agreed is what a decision needs of a consent.
-type agreed struct {
-	activity   unique.Handle[consent.ActivityID] // a million people consent to the same few activities
-	id         uuid.UUID
-	given      consent.Revision
-	withdrawn  consent.Revision
-	expires    int64 // microseconds since 1970, 0: it does not
-	sufficient bool
-}
-
-// Weights in bytes: what an entry takes besides its consents and the text of its key, what each consent takes, and of what was
-// demanded, the whole and each of its ids besides their text. Measured, and rounded up.
-const (
-	entryWeight    = 208
-	consentWeight  = 64
-	demandedWeight = 96
-	idWeight       = 16
-)
-
-func (p person) weight() int {
-	w := entryWeight + consentWeight*len(p.consents)
-	if p.more != nil {
-		w += demandedWeight + idWeight*(len(p.more.objected)+len(p.more.restricted)+len(p.more.linked))
-		for _, ref := range p.more.linked {
-			w += len(ref)
+// keyOf writes a person's key: the school's number, and the pseudonym in a form that nothing else has.
+func keyOf(to []byte, school uint32, ref consent.SubjectRef) []byte {
+	to = binary.BigEndian.AppendUint32(to, school)
+	if digits, ok := strings.CutPrefix(string(ref), pseudonym); ok && len(digits) == 40 && strings.ToLower(digits) == digits {
+		if short, err := hex.AppendDecode(append(to, 1), []byte(digits)); err == nil {
+			return short
 		}
 	}
-	return w
+	return append(append(to, 0), ref...)
 }
 
-func newPeople(size int64) (*people, error) {
-	cache, err := otter.New(&otter.Options[personKey, person]{
-		MaximumWeight: uint64(size),
-		Weigher: func(k personKey, p person) uint32 {
-			return uint32(len(k.ref) + p.weight())
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("memory: cache: %w", err)
-	}
-	return &people{cache}, nil
-}
+// pseudonym begins the pseudonyms that the keyring makes; 40 hex digits follow.
+const pseudonym = "sub_"
 
 // get gives what decides about a person's part in one activity.
 func (p *people) get(school uint32, ref consent.SubjectRef, activity consent.ActivityID) (consent.Person, bool) {
-	found, ok := p.cache.GetIfPresent(personKey{school, ref})
+	var key [64]byte
+	var value [256]byte
+	found, ok := p.cache.HasGet(value[:0], keyOf(key[:0], school, ref))
 	if !ok {
 		return consent.Person{}, false
 	}
-	out := consent.Person{Erased: found.erased}
-	for _, a := range found.consents {
-		if a.activity.Value() == activity {
-			out.Consents = []consent.Consent{{Activity: activity, ID: consent.ConsentID(a.id.String()), GiveRevision: a.given,
-				WithdrawRevision: a.withdrawn, ExpireTime: sqldb.Time(a.expires), Sufficient: a.sufficient}}
-			break
-		}
-	}
-	if found.more != nil {
-		out.Objected, out.Restricted, out.Linked = ids(found.more.objected), ids(found.more.restricted), found.more.linked
-	}
-	return out, true
-}
-
-func ids(handles []unique.Handle[consent.ActivityID]) []consent.ActivityID {
-	out := make([]consent.ActivityID, len(handles))
-	for i, h := range handles {
-		out[i] = h.Value()
-	}
-	return out
-}
-
-func handles(ids []consent.ActivityID) []unique.Handle[consent.ActivityID] {
-	out := make([]unique.Handle[consent.ActivityID], len(ids))
-	for i, id := range ids {
-		out[i] = unique.Make(id)
-	}
-	return out
+	return decode(found, activity)
 }
 
 // set remembers a person. One whose consents cannot be held in the small form is not remembered, and is read each time.
 func (p *people) set(school uint32, ref consent.SubjectRef, known consent.Person) {
-	small := person{erased: known.Erased}
-	if len(known.Consents) > 0 {
-		small.consents = make([]agreed, 0, len(known.Consents))
+	value, ok := encode(known)
+	if !ok {
+		p.drop(school, ref)
+		return
 	}
+	p.cache.Set(keyOf(nil, school, ref), value)
+}
+
+func (p *people) drop(school uint32, ref consent.SubjectRef) { p.cache.Del(keyOf(nil, school, ref)) }
+
+// What is said of a person, and of a consent, in one byte each.
+const (
+	erased     = 1 << 0
+	demanding  = 1 << 1 // lists of what was demanded follow the consents
+	sufficient = 1 << 0
+)
+
+// maxValue bounds what is remembered of one person, in bytes: the cache takes no more than 64 KiB of anything.
+const maxValue = 60 << 10
+
+// encode writes what decides about a person: flags, the number of consents, each of them (length of the rest, activity, id, flags,
+// revisions and time of expiry), and the lists of what was demanded. It returns false for what decode would not give back.
+func encode(known consent.Person) ([]byte, bool) {
+	flags := byte(0)
+	if known.Erased {
+		flags |= erased
+	}
+	if len(known.Objected)+len(known.Restricted)+len(known.Linked) > 0 {
+		flags |= demanding
+	}
+	out := binary.AppendUvarint([]byte{flags}, uint64(len(known.Consents)))
+	var one []byte
 	for _, c := range known.Consents {
 		id, err := uuid.Parse(string(c.ID))
 		if err != nil || id.String() != string(c.ID) {
-			return
+			return nil, false
 		}
-		small.consents = append(small.consents, agreed{unique.Make(c.Activity), id, c.GiveRevision, c.WithdrawRevision, sqldb.Micros(c.ExpireTime), c.Sufficient})
+		says := byte(0)
+		if c.Sufficient {
+			says |= sufficient
+		}
+		one = append(appendText(one[:0], string(c.Activity)), id[:]...)
+		one = binary.AppendUvarint(append(one, says), uint64(c.GiveRevision))
+		one = binary.AppendUvarint(one, uint64(c.WithdrawRevision))
+		one = binary.AppendVarint(one, sqldb.Micros(c.ExpireTime))
+		out = append(binary.AppendUvarint(out, uint64(len(one))), one...)
 	}
-	if len(known.Objected)+len(known.Restricted)+len(known.Linked) > 0 {
-		small.more = &demanded{handles(known.Objected), handles(known.Restricted), slices.Clone(known.Linked)}
+	if flags&demanding != 0 {
+		out = appendTexts(appendTexts(appendTexts(out, known.Objected), known.Restricted), known.Linked)
 	}
-	p.cache.Set(personKey{school, ref}, small)
+	return out, len(out) <= maxValue
 }
 
-func (p *people) drop(school uint32, ref consent.SubjectRef) {
-	p.cache.Invalidate(personKey{school, ref})
+func appendText(out []byte, s string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
+}
+
+func appendTexts[T ~string](out []byte, list []T) []byte {
+	out = binary.AppendUvarint(out, uint64(len(list)))
+	for _, s := range list {
+		out = appendText(out, string(s))
+	}
+	return out
+}
+
+// decode reads what encode wrote, of the consents only the first one to the activity. It returns false for anything else.
+func decode(raw []byte, activity consent.ActivityID) (out consent.Person, ok bool) {
+	r := reader{rest: raw}
+	flags := r.byte()
+	out.Erased = flags&erased != 0
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		one := reader{rest: r.bytes()}
+		if string(one.bytes()) != string(activity) || len(out.Consents) > 0 {
+			continue
+		}
+		out.Consents = []consent.Consent{one.consent(activity)}
+		r.bad = r.bad || one.bad
+	}
+	if flags&demanding != 0 {
+		out.Objected, out.Restricted = texts[consent.ActivityID](&r), texts[consent.ActivityID](&r)
+		out.Linked = texts[consent.SubjectRef](&r)
+	}
+	return out, !r.bad && len(r.rest) == 0
+}
+
+// reader reads what encode wrote. After the first thing that cannot be read it is bad and gives zero values.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) consent(activity consent.ActivityID) consent.Consent {
+	var id uuid.UUID
+	copy(id[:], r.take(uint64(len(id))))
+	says := r.byte()
+	c := consent.Consent{Activity: activity, ID: consent.ConsentID(id.String()), Sufficient: says&sufficient != 0}
+	c.GiveRevision, c.WithdrawRevision = consent.Revision(r.number()), consent.Revision(r.number())
+	expires, n := binary.Varint(r.rest)
+	if r.bad = r.bad || n <= 0; !r.bad {
+		c.ExpireTime = sqldb.Time(expires)
+	}
+	return c
+}
+
+func (r *reader) number() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.bad = true
+		return nil
+	}
+	out := r.rest[:n]
+	r.rest = r.rest[n:]
+	return out
+}
+
+func (r *reader) bytes() []byte { return r.take(r.number()) }
+
+func (r *reader) byte() byte {
+	if b := r.take(1); len(b) == 1 {
+		return b[0]
+	}
+	return 0
+}
+
+func texts[T ~string](r *reader) []T {
+	var out []T
+	for n := r.number(); n > 0 && !r.bad; n-- {
+		out = append(out, T(r.bytes()))
+	}
+	return out
 }
