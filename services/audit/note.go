@@ -14,8 +14,8 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb"
 )
 
-// Note writes the event of an operator's verb into the database of a service that is stopped (logging duty L.3: before it acts). The
-// event goes into the log when the service runs again, and raises the alert break-glass. A database file that is not there is not made.
+// Note writes the event of an operator's verb into the audit service's database (logging duty L.3: before it acts). The event goes into
+// the log at once where the service runs, and otherwise when it runs again. A database file that is not there is not made.
 func Note(ctx context.Context, database, action string) error {
 	if path, isFile := strings.CutPrefix(database, "sqlite:"); isFile {
 		if _, err := os.Stat(path); err != nil {

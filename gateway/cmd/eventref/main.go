@@ -91,9 +91,11 @@ var ownEvents = []own{
 	{"export.overdue", "ADMIN", "export", "the answer was due (GDPR art. 12(3))"},
 	{"key.destroy", "KEY_USE", "audit", "the key to a person's or a controller's part of the log was destroyed"},
 	{"ledger.replay", "DELETE", "audit", "a system had people again who were erased, after a restore"},
+	{"maintenance.migrate", "ADMIN", "audit", "`privacyops migrate` is about to bring databases up to date"},
 	{"maintenance.move", "ADMIN", "audit", "`privacyops move` is about to carry the installation to PostgreSQL"},
 	{"rate_limit.storm", "ADMIN", "gateway", "many calls of one caller were refused because they were too many"},
 	{"service.start", "ADMIN", "each but the participant", "it starts, with its version and a keyed digest of its settings; of the suite"},
+	{"token.issue", "ADMIN", "audit", "`privacyops token` is about to make a token of the development issuer"},
 }
 
 // row is a line of the table of calls.

@@ -21,6 +21,15 @@ type migrateCommand struct {
 	AuditDatabase   string `help:"URL of the audit service's database, as the role that owns its schema." placeholder:"URL" env:"PRIVACYOPS_AUDIT_DATABASE"`
 }
 
+// migrateNoted brings the audit service's database up to date and notes there what is about to happen to the others. It comes first:
+// before it there may be no table to note anything in.
+func migrateNoted(ctx context.Context, database string, tell func(change string)) error {
+	if err := audit.Migrate(ctx, database, tell); err != nil {
+		return err
+	}
+	return audit.Note(ctx, database, "maintenance.migrate")
+}
+
 // Run brings every database that was named up to date, and says what was done. It goes on after a failure.
 func (c *migrateCommand) Run(ctx context.Context) error {
 	var errs []error
@@ -29,9 +38,9 @@ func (c *migrateCommand) Run(ctx context.Context) error {
 		name, database string
 		migrate        func(ctx context.Context, database string, tell func(change string)) error
 	}{
+		{"audit", c.AuditDatabase, migrateNoted}, {"audit-keys", c.KeysDatabase, audit.MigrateKeys},
 		{"consent", c.ConsentDatabase, consent.Migrate}, {"export", c.ExportDatabase, export.Migrate},
-		{"erasure", c.ErasureDatabase, erasure.Migrate}, {"audit", c.AuditDatabase, audit.Migrate},
-		{"audit-keys", c.KeysDatabase, audit.MigrateKeys},
+		{"erasure", c.ErasureDatabase, erasure.Migrate},
 	} {
 		if s.database == "" {
 			continue
