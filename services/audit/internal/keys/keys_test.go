@@ -205,7 +205,7 @@ func TestAnErasureIsFoundAfterIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	approval := w.about(1, "sub_a")
-	approval.Action, approval.Resource = "erasure.approve", "controllers/school-a/erasures/1"
+	approval.Action, approval.Resource = "erasure.approve", "controllers/school-a/erasures/019f2c1e-0000-7000-8000-000000000001"
 	w.record(approval)
 	w.destroy("sub_a")
 	found := w.search(audit.Query{Filter: audit.Filter{Resource: approval.Resource}})
