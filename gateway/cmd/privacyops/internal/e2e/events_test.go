@@ -187,7 +187,8 @@ func (x *teller) chains(events []*auditv1.AuditEvent) {
 			x.t.Errorf("no event of a change to %s has a digest", kind)
 		}
 	}
-	if linked < 15 {
+	// How many there are depends on whether the story's erasure has ended: then nobody can read the digests of that person's events.
+	if linked < 8 {
 		x.t.Errorf("only %d events begin where another ended", linked)
 	}
 }
