@@ -46,22 +46,26 @@ func (o *Outbox) close(ctx context.Context, rows []stored) ([]*auditv1.ReportedE
 	if len(open) == 0 {
 		return ready, nil
 	}
-	var closed []*auditv1.ReportedEvent
+	// Packing takes the decisions over as they are, so it happens once, however often the transaction is tried.
+	packed := map[string][]*auditv1.ReportedEvent{}
+	for controller, rows := range open {
+		packed[controller] = pack(rows)
+	}
 	err := o.cfg.DB.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		closed = nil
-		for _, rows := range open {
-			packed := pack(rows)
-			if err := replace(ctx, tx, rows, packed); err != nil {
+		for controller, rows := range open {
+			if err := replace(ctx, tx, rows, packed[controller]); err != nil {
 				return err
 			}
-			closed = append(closed, packed...)
 		}
 		return nil
 	})
 	if errors.Is(err, errTaken) {
 		return ready, nil
 	}
-	return append(ready, closed...), err
+	for _, events := range packed {
+		ready = append(ready, events...)
+	}
+	return ready, err
 }
 
 // replace puts closed events in the place of open ones, all of which must still be there.
@@ -89,7 +93,7 @@ func replace(ctx context.Context, tx sqldb.Tx, rows []stored, by []*auditv1.Repo
 }
 
 // pack puts the decisions of events of one controller, which are in the order of their ids, into as few events as they fit into.
-// Each keeps the id and the time of the first that it is made of.
+// Each keeps the id and the time of the first that it is made of. The rows' decisions become the events': they are changed.
 func pack(rows []stored) []*auditv1.ReportedEvent {
 	var out []*auditv1.ReportedEvent
 	var into *packing

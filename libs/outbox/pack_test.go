@@ -16,7 +16,8 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
 )
 
-// TestDecisionsOfManyCommitsArePacked writes a decision a commit. They are handed over together, each as it was recorded.
+// TestDecisionsOfManyCommitsArePacked writes a decision a commit. They are handed over together, each as it was recorded, even
+// where PostgreSQL ends the packing transaction twice.
 func TestDecisionsOfManyCommitsArePacked(t *testing.T) {
 	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
@@ -32,9 +33,13 @@ func TestDecisionsOfManyCommitsArePacked(t *testing.T) {
 			want[a.ID] = fmt.Sprint(a, " asked by usr_", i%5)
 			record(t, f, asker(i%5), a)
 		}
+		conflicts := conflictTwice(t, f)
 		sink := &auditd{seen: map[string]bool{}}
 		if err := f.Flush(t.Context(), sink); err != nil {
 			t.Fatal(err)
+		}
+		if n := conflicts(); engine == sqldb.Postgres && n < 2 {
+			t.Errorf("the packing transaction was tried again %d times, want 2", n)
 		}
 		if len(sink.events) > 4 {
 			t.Errorf("%d decisions of two controllers are handed over as %d events", decisions, len(sink.events))
@@ -53,6 +58,40 @@ func TestDecisionsOfManyCommitsArePacked(t *testing.T) {
 			t.Errorf("%d events wait", n)
 		}
 	})
+}
+
+// conflictTwice makes PostgreSQL refuse the next two transactions that write to the outbox as conflicts. The function that it
+// gives says how many it refused: a sequence counts on where everything else is rolled back.
+func conflictTwice(t *testing.T, f fixture) (conflicts func() int) {
+	t.Helper()
+	if f.db.Engine() != sqldb.Postgres {
+		return func() int { return 0 }
+	}
+	err := f.db.Write(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		for _, statement := range []string{
+			`CREATE SEQUENCE tries`,
+			`CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+				IF nextval(''tries'') <= 2 THEN RAISE EXCEPTION ''conflict'' USING ERRCODE = ''40001''; END IF; RETURN NEW; END'`,
+			`CREATE TRIGGER conflict BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION conflict()`,
+		} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() (n int) {
+		err := f.db.Read(t.Context(), func(ctx context.Context, q sqldb.Querier) error {
+			return q.QueryRow(ctx, `SELECT last_value FROM tries`).Scan(&n)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
 }
 
 func record(t *testing.T, f fixture, by *outbox.Call, a outbox.Answer) {

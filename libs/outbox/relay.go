@@ -39,8 +39,8 @@ const (
 // behind it in events is how long they waited, and what is between it and the audit service's clock is how wrong this one is.
 const SentHeader = "privacyops-sent-time"
 
-// Relay hands events to the audit service until ctx ends, and gives a sign of life where there are none. It goes on by itself after every failure: events wait, none is
-// lost, and one that was accepted without our learning of it is sent again and counted once.
+// Relay hands events to the audit service until ctx ends, and gives a sign of life where there are none. It goes on by itself after
+// every failure: events wait, none is lost, and one that was accepted without our learning of it is sent again and counted once.
 func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, log *slog.Logger) {
 	ctx = sqldb.WithAllControllers(ctx)
 	wait, signed := relayWait, o.cfg.Clock.Now()

@@ -180,7 +180,7 @@ func (r *Recorder) see(committed int) {
 	r.running = max(committed+len(r.waiting), r.running-r.running/16-1)
 }
 
-// commit writes the events of a group in one transaction. It is everybody's: it does not end with the call that leads.
+// commit writes the events of a group in one transaction. It is everybody's: it does not end with any of their calls.
 func (r *Recorder) commit(group []*entry) error {
 	return r.db.Write(context.WithoutCancel(group[0].ctx), func(_ context.Context, tx sqldb.Tx) error {
 		return r.write(tx, group)
