@@ -16,7 +16,7 @@ type Caller struct {
 	Roles []authv1.Rule_Role
 	// Controllers the token reaches.
 	Controllers []string
-	// AllControllers is set for the operator's `*`.
+	// AllControllers is set for the `*` of those who run the suite.
 	AllControllers bool
 	// Service is the name in the client certificate of a service of the suite; empty for others.
 	Service string

@@ -6,6 +6,7 @@
 // gateway asks it before it calls, and each service asks it again.
 //
 // Access is denied by default, in this order: no caller (UNAUTHENTICATED), wrong role (PERMISSION_DENIED), another
-// controller's resource (NOT_FOUND, the same bytes as for what does not exist). A service's certificate alone never opens a
-// method that is for people: the gateway passes the caller's token on, and it is the token that decides.
+// controller's resource (NOT_FOUND, the same bytes as for what does not exist). A call that names no controller concerns the
+// whole suite, and needs a token for all controllers (PERMISSION_DENIED). A service's certificate alone never opens a method that
+// is for people: the gateway passes the caller's token on, and it is the token that decides.
 package access

@@ -34,7 +34,7 @@ type Claims struct {
 	Subject string
 	// Roles in lower case, for example "dpo".
 	Roles []string
-	// Controllers are ids; "*" for the operator alone.
+	// Controllers are ids; "*" for the operator and the SRE alone.
 	Controllers []string
 	// Issued and Expires bound its life.
 	Issued, Expires time.Time

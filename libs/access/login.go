@@ -65,6 +65,13 @@ func (d *Doors) First(token string) bool {
 	return true
 }
 
+// Forget makes a token count as one that has not come yet: that it came could not be told.
+func (d *Doors) Forget(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.seen, sha256.Sum256([]byte(token)))
+}
+
 // Refusal counts a refused call, and says whether it is time to tell of those that there were for this reason since the last time.
 func (d *Doors) Refusal(reason string, now time.Time) (count int64, due bool) {
 	d.mu.Lock()

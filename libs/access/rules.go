@@ -90,8 +90,12 @@ func (m *Method) check() error {
 
 // ofSuite reports whether only those who run the suite may call: then a call may be about no controller.
 func (m *Method) ofSuite() bool {
-	return !slices.ContainsFunc(m.GetRoles(), func(r authv1.Rule_Role) bool { return r != authv1.Rule_OPERATOR && r != authv1.Rule_SRE })
+	return !slices.ContainsFunc(m.GetRoles(), func(r authv1.Rule_Role) bool { return !RunsSuite(r) })
 }
+
+// RunsSuite reports whether a role is one of those who run the suite and see no personal data: the operator and the SRE. A token with
+// such a role alone may be for all controllers, and no other.
+func RunsSuite(r authv1.Rule_Role) bool { return r == authv1.Rule_OPERATOR || r == authv1.Rule_SRE }
 
 // resolve finds the field that names the controller.
 func (m *Method) resolve(input protoreflect.MessageDescriptor) error {
@@ -169,13 +173,13 @@ func (m *Method) AuthorizeRole(c Caller) error {
 	return fault.New(fault.Denied, "ROLE_REQUIRED", "This call needs "+m.needs()+".").With("roles", m.roleList())
 }
 
-// AuthorizeController decides whether the caller's token reaches the controller that the request names. What concerns the whole
-// suite needs an operator's token for all of its controllers, or one of those who keep it running, who act for none.
+// AuthorizeController decides whether the caller's token reaches the controller that the request names. What names none concerns the
+// whole suite, and needs a token for all of its controllers, whatever the role: who is trusted by one school is not by all.
 func (m *Method) AuthorizeController(c Caller, req proto.Message) error {
 	switch {
 	case !c.HasToken() || m.GetPublic() && len(m.path) == 0:
 		return nil
-	case len(m.path) == 0 && len(m.GetRoles()) > 0 && !c.AllControllers && !(c.Has(authv1.Rule_SRE) && slices.Contains(m.GetRoles(), authv1.Rule_SRE)):
+	case len(m.path) == 0 && !c.AllControllers:
 		return fault.New(fault.Denied, "ALL_CONTROLLERS_REQUIRED", "This call concerns the whole suite and needs a token for all controllers.")
 	case len(m.path) == 0:
 		return nil

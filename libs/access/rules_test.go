@@ -118,7 +118,7 @@ func TestNobodyPassesWithoutARole(t *testing.T) {
 				continue
 			}
 			byRole := c.Ref != "" && slices.ContainsFunc(c.Roles, func(role authv1.Rule_Role) bool { return slices.Contains(m.GetRoles(), role) }) &&
-				((c.AllControllers || slices.Contains(c.Roles, authv1.Rule_SRE)) && m.GetControllerField() == "" || c.AllControllers && id != "" || id != "" && m.GetControllerField() != "" && slices.Contains(c.Controllers, id))
+				(c.AllControllers && (m.GetControllerField() == "" || id != "") || id != "" && m.GetControllerField() != "" && slices.Contains(c.Controllers, id))
 			byService := c.Ref == "" && c.Service != "" && slices.Contains(m.GetServices(), c.Service)
 			switch {
 			case m.GetPublic():
@@ -246,6 +246,38 @@ func TestAuthorizeController(t *testing.T) {
 	}
 	if err := nested.AuthorizeController(all, &consentv1.UpdateControllerRequest{}); err == nil {
 		t.Error("a request without the message that names the controller passes")
+	}
+}
+
+// TestWholeSuite: a call about no controller needs a token for all of them, in whichever role. Which methods those are is read from
+// the descriptors.
+func TestWholeSuite(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, m := range suiteMethods(t) {
+		if len(m.GetRoles()) == 0 || m.GetControllerField() != "" {
+			continue
+		}
+		for _, role := range m.GetRoles() {
+			req, roles := input(t, m).Interface(), []authv1.Rule_Role{role}
+			for name, c := range map[string]access.Caller{
+				"one controller": {Ref: "usr_1", Roles: roles, Controllers: []string{"north"}},
+				"none":           {Ref: "usr_1", Roles: roles},
+				"a star as an id and all roles": {Ref: "usr_1", Controllers: []string{"*", ""},
+					Roles: []authv1.Rule_Role{authv1.Rule_OPERATOR, authv1.Rule_SRE, authv1.Rule_DPO}},
+			} {
+				if err := m.Authorize(c, req); !fault.Is(err, "ALL_CONTROLLERS_REQUIRED") || fault.From(err).Kind() != fault.Denied {
+					t.Errorf("%s as %s for %s: %v", m.FullName, role, name, err)
+				}
+			}
+			if err := m.Authorize(access.Caller{Ref: "usr_1", Roles: roles, AllControllers: true}, req); err != nil {
+				t.Errorf("%s as %s for all: %v", m.FullName, role, err)
+			}
+			checked++
+		}
+	}
+	if checked < 4 {
+		t.Errorf("%d ways to call what concerns the whole suite were tried", checked)
 	}
 }
 

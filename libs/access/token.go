@@ -129,16 +129,16 @@ func (v *Verifier) caller(t jwt.Token) (Caller, error) {
 	return reach(c, controllers)
 }
 
-// reach takes in the controllers of a token. The operator alone may have them all.
+// reach takes in the controllers of a token. Only those who run the suite may have them all, and with no other role besides.
 func reach(c Caller, controllers []string) (Caller, error) {
 	for _, id := range controllers {
 		switch {
 		case id != "*":
 			c.Controllers = append(c.Controllers, id)
-		case len(c.Roles) == 1 && c.Roles[0] == authv1.Rule_OPERATOR:
+		case len(c.Roles) == 1 && RunsSuite(c.Roles[0]):
 			c.AllControllers = true
 		default:
-			return Caller{}, errToken(errors.New("only a token with the operator's role alone may reach all controllers"))
+			return Caller{}, errToken(errors.New("only a token with the role operator or sre alone may reach all controllers"))
 		}
 	}
 	return c, nil

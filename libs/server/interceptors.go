@@ -191,7 +191,7 @@ func (c *running) about(req proto.Message) *running {
 }
 
 // resourceName is the form of a name that may stand in an event.
-var resourceName = regexp.MustCompile(`^controllers/[a-z0-9-]{1,63}(/[a-zA-Z]{1,40}/[a-z0-9-]{1,63})?$`)
+var resourceName = regexp.MustCompile(`^controllers/[a-z0-9-]{1,63}(/[a-zA-Z]{1,40}(/[a-z0-9-]{1,63})?)?$`)
 
 // firstWait is how long a refused stream's first message is waited for.
 const firstWait = time.Second

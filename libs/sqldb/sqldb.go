@@ -137,6 +137,7 @@ type backend interface {
 	hasTable(ctx context.Context, name string) (bool, error)
 	lock(ctx context.Context, name string, wait bool) (unlock func() error, err error)
 	scrub(ctx context.Context) error
+	scrubMemory(ctx context.Context) error
 	ping(ctx context.Context) error
 	close() error
 }
@@ -214,6 +215,16 @@ func (db *DB) Scrub(ctx context.Context) error {
 		return err
 	}
 	return db.backend.scrub(ctx)
+}
+
+// ScrubMemory removes from this process's memory what the engine's client remembers of rows that are gone: pages, values that were
+// bound or read. It closes connections, so that the next calls take some milliseconds more, and is meant for a database of secrets.
+// [ErrUnavailable] means that something is open which may remember more; call again later.
+func (db *DB) ScrubMemory(ctx context.Context) error {
+	if err := db.usable(); err != nil {
+		return err
+	}
+	return db.backend.scrubMemory(ctx)
 }
 
 // Ping asks the database for an answer, as a health check does.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"regexp"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -77,7 +79,7 @@ func (s *statements) note(query string) {
 func (s *statements) prepare(query string, st *statement) {
 	ctx, cancel := context.WithTimeout(s.ctx, prepareTime)
 	defer cancel()
-	prepared, err := s.pool.PrepareContext(ctx, query)
+	prepared, err := s.pool.PrepareContext(ctx, unnamed(query))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -85,6 +87,27 @@ func (s *statements) prepare(query string, st *statement) {
 		return
 	}
 	st.prepared = prepared
+}
+
+// parameter is the name of a parameter, or a text with what might look like one.
+var parameter = regexp.MustCompile(`'[^']*'|"[^"]*"|\$[0-9]+`)
+
+// unnamed writes a query's parameters as `?` where they are $1, $2, … in this order, each once. Whenever a value is bound, SQLite
+// looks for its parameter's name among those of all: in a statement for many rows this takes longer than the rows.
+func unnamed(query string) string {
+	next, ordered := 1, true
+	out := parameter.ReplaceAllStringFunc(query, func(match string) string {
+		if match[0] != '$' {
+			return match
+		}
+		ordered = ordered && match == "$"+strconv.Itoa(next)
+		next++
+		return "?"
+	})
+	if !ordered {
+		return query
+	}
+	return out
 }
 
 // close ends the background work and the statements. The pool is closed after it.

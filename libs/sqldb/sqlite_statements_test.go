@@ -76,3 +76,21 @@ func TestQueriesAreKeptPrepared(t *testing.T) {
 		t.Errorf("%d queries are known, want at most %d", kept, maxStatements)
 	}
 }
+
+// Parameters lose their names only where their order says the same, and what only looks like one is left alone.
+func TestUnnamed(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		`INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)`: `INSERT INTO t (a, b) VALUES (?, ?), (?, ?)`,
+		`SELECT a FROM t`: `SELECT a FROM t`,
+		`SELECT a FROM t WHERE b = '$1' AND c = $1 AND "d$2" = $2`:   `SELECT a FROM t WHERE b = '$1' AND c = ? AND "d$2" = ?`,
+		`SELECT a FROM t WHERE b = 'it''s $1' AND c = $1`:            `SELECT a FROM t WHERE b = 'it''s $1' AND c = ?`,
+		`SELECT a FROM t WHERE b = $2 AND c = $1`:                    `SELECT a FROM t WHERE b = $2 AND c = $1`,
+		`SELECT a FROM t WHERE b = $1 OR c = $1 OR d = $2`:           `SELECT a FROM t WHERE b = $1 OR c = $1 OR d = $2`,
+		`SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM t`: `SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM t`,
+	} {
+		if got := unnamed(query); got != want {
+			t.Errorf("%s\nbecomes %s\nwant    %s", query, got, want)
+		}
+	}
+}

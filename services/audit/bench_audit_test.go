@@ -25,7 +25,6 @@ import (
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/privacyops/privacyops/libs/access"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
@@ -43,7 +42,11 @@ type auditContender struct {
 	name string
 	// round takes entries for a while and returns how many were durable and published at its end, and how long that took.
 	round func(d time.Duration) (n int64, took time.Duration, err error)
-	rates []float64
+	// process that does so, of whom and whose callers' processor time is counted: a number, or "self".
+	process string
+	rates   []float64
+	// costs are processor times of an entry in µs, with what is done with it later, and rests how many seconds that took.
+	costs, rests []float64
 }
 
 // TestBenchAudit measures how many entries the service takes, durable and published, against Tessera alone and against immudb's
@@ -53,32 +56,75 @@ func TestBenchAudit(t *testing.T) {
 	if os.Getenv("PRIVACYOPS_BENCH") != "audit" {
 		t.Skip("it measures and proves nothing; `make bench-audit` runs it")
 	}
-	contenders := []*auditContender{benchTessera(t), benchService(t), benchReports(t)}
+	single, size := benchService(t)
+	contenders := []*auditContender{benchTessera(t, size), single, benchReports(t)}
 	if program := os.Getenv("PRIVACYOPS_BENCH_IMMUDB"); program != "" {
-		contenders = append(contenders, benchImmudb(t, program))
+		contenders = append(contenders, benchImmudb(t, program, size))
 	}
 	for range auditRounds {
 		for _, c := range contenders {
-			n, took, err := c.round(auditRound)
-			if err != nil {
+			if err := c.run(); err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
-			c.rates = append(c.rates, float64(n)/took.Seconds())
 		}
 	}
 	reportRates(contenders)
 	benchProofs(t)
 }
 
+// run runs a round, and waits until what it left to do (an index, a monitor) is done, so that the next one has the machine.
+func (c *auditContender) run() error {
+	before, err := processorTime(c.process)
+	if err != nil {
+		return err
+	}
+	n, took, err := c.round(auditRound)
+	if err != nil {
+		return err
+	}
+	ended, after := time.Now(), time.Duration(0)
+	for idle := false; !idle; {
+		busy, err := processorTime(c.process)
+		if err != nil {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+		if after, err = processorTime(c.process); err != nil {
+			return err
+		}
+		idle = after-busy <= 20*time.Millisecond
+	}
+	c.rates = append(c.rates, float64(n)/took.Seconds())
+	c.costs = append(c.costs, float64((after-before).Microseconds())/float64(n))
+	c.rests = append(c.rests, time.Since(ended).Seconds()-0.2)
+	return nil
+}
+
+// processorTime is how long a process has kept processors busy (proc(5)).
+func processorTime(process string) (time.Duration, error) {
+	raw, err := os.ReadFile("/proc/" + process + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	var user, system int64
+	_, state, _ := strings.Cut(string(raw), ") ")
+	if fields := strings.Fields(state); len(fields) > 12 {
+		user, _ = strconv.ParseInt(fields[11], 10, 64)
+		system, err = strconv.ParseInt(fields[12], 10, 64)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
 func reportRates(contenders []*auditContender) {
 	fmt.Printf("\n%d entries in flight, %d rounds of %s that take turns; medians (worst round)\n\n", auditInFlight, auditRounds, auditRound)
-	fmt.Print("| what | entries/s | to Tessera alone |\n|---|---|---|\n")
+	fmt.Print("| what | entries/s | to Tessera alone | processor time an entry | until idle |\n|---|---|---|---|---|\n")
 	for _, c := range contenders {
 		var ratios []float64
 		for i, rate := range c.rates {
 			ratios = append(ratios, rate/contenders[0].rates[i])
 		}
-		fmt.Printf("| %s | %.0f (%.0f) | %.2f (%.2f) |\n", c.name, median(c.rates), slices.Min(c.rates), median(ratios), slices.Min(ratios))
+		fmt.Printf("| %s | %.0f (%.0f) | %.2f (%.2f) | %.0f µs (%.0f) | %.1f s |\n", c.name, median(c.rates), slices.Min(c.rates),
+			median(ratios), slices.Min(ratios), median(c.costs), slices.Max(c.costs), median(c.rests))
 	}
 }
 
@@ -145,15 +191,27 @@ func integratedSize(dir string) (uint64, error) {
 	return tree.Size, err
 }
 
-// benchEvents makes events like `report` and leaves it to the clients of a bench to be busy otherwise.
+// benchPeople is how many people the events of a bench are about.
+const benchPeople = 5000
+
+// benchEvents makes events like `report`, each about one of the people, whichever, so that each is sealed. One in a hundred is
+// part of a trace that is kept. Apart from that it leaves it to the clients of a bench to be busy otherwise.
 func benchEvents() func() *auditv1.ReportedEvent {
 	like := report("school-a", "erasure")
+	people := make([][]string, benchPeople)
+	for i := range people {
+		people[i] = []string{testKeyring().Subject("school-a", "EMAIL", fmt.Sprintf("elev%d@skole.dk", i))}
+	}
 	return func() *auditv1.ReportedEvent {
-		return &auditv1.ReportedEvent{
+		event := &auditv1.ReportedEvent{
 			Id: newID(), Controller: like.GetController(), Service: like.GetService(), Actor: like.GetActor(), Action: like.GetAction(),
-			Kind: like.GetKind(), Resource: like.GetResource(), SubjectRefs: like.GetSubjectRefs(), Outcome: like.GetOutcome(),
-			OccurTime: like.GetOccurTime(), Detail: like.GetDetail(),
+			Kind: like.GetKind(), Resource: like.GetResource(), SubjectRefs: people[mathrand.IntN(benchPeople)], Outcome: like.GetOutcome(),
+			OccurTime: like.GetOccurTime(), Detail: like.GetDetail(), Traceparent: like.GetTraceparent(),
 		}
+		if mathrand.IntN(100) > 0 {
+			event.Traceparent = strings.TrimSuffix(event.GetTraceparent(), "1") + "0"
+		}
+		return event
 	}
 }
 
@@ -178,18 +236,27 @@ func runService(t *testing.T, dir string) (in *ingest, ctx context.Context) {
 	return in, ctx
 }
 
-func benchService(t *testing.T) *auditContender {
+// benchService is the service without a network; leaf is how long the leaf of an event is.
+func benchService(t *testing.T) (c *auditContender, leaf int) {
 	dir := t.TempDir()
 	in, ctx := runService(t, dir)
 	event := benchEvents()
-	return &auditContender{name: "audit service, Accept, one event a report", round: func(d time.Duration) (int64, time.Duration, error) {
+	first := event()
+	if _, err := in.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{first}}); err != nil {
+		t.Fatal(err)
+	}
+	proof, err := in.log.GetAuditEventProof(ctx, &auditv1.GetAuditEventProofRequest{Name: "controllers/school-a/auditEvents/" + first.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &auditContender{name: "audit service, Accept, one event a report", process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(filepath.Join(dir, "log"), func() (int64, error) {
 			return many(auditInFlight, d, func() (int64, error) {
 				_, err := in.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{event()}})
 				return 1, err
 			})
 		})
-	}}
+	}}, len(proof.GetLeaf())
 }
 
 func benchReports(t *testing.T) *auditContender {
@@ -200,7 +267,7 @@ func benchReports(t *testing.T) *auditContender {
 		clients = append(clients, auditv1.NewAuditIngestClient(s.as(t, "erasure")))
 	}
 	var next atomic.Int64
-	return &auditContender{name: fmt.Sprintf("audit service, gRPC (mTLS), reports of %d", auditReport), round: func(d time.Duration) (int64, time.Duration, error) {
+	return &auditContender{name: fmt.Sprintf("audit service, gRPC (mTLS), reports of %d", auditReport), process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(filepath.Join(s.dir, "log"), func() (int64, error) {
 			return many(auditInFlight/auditReport, d, func() (int64, error) {
 				req := &auditv1.AppendAuditEventsRequest{}
@@ -214,11 +281,8 @@ func benchReports(t *testing.T) *auditContender {
 	}}
 }
 
-// leafSize is how long the leaf of an event of benchEvents is, about.
-func leafSize() int { return proto.Size(benchEvents()()) + 330 }
-
-// benchTessera is the log's library alone, with the service's settings.
-func benchTessera(t *testing.T) *auditContender {
+// benchTessera is the log's library alone, with the service's settings and leaves of the same length.
+func benchTessera(t *testing.T, size int) *auditContender {
 	t.Helper()
 	dir, ctx := t.TempDir(), context.Background()
 	secret, _, err := note.GenerateKey(rand.Reader, origin)
@@ -245,8 +309,7 @@ func benchTessera(t *testing.T) *auditContender {
 		}
 		stop()
 	})
-	size := leafSize()
-	return &auditContender{name: fmt.Sprintf("Tessera alone, leaves of %d bytes", size), round: func(d time.Duration) (int64, time.Duration, error) {
+	return &auditContender{name: fmt.Sprintf("Tessera alone, leaves of %d bytes", size), process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(dir, func() (int64, error) {
 			return many(auditInFlight, d, func() (int64, error) {
 				leaf := make([]byte, size)
@@ -259,9 +322,9 @@ func benchTessera(t *testing.T) *auditContender {
 }
 
 // benchImmudb is the program of scripts/bench/immudb.
-func benchImmudb(t *testing.T, program string) *auditContender {
+func benchImmudb(t *testing.T, program string, size int) *auditContender {
 	t.Helper()
-	cmd := exec.Command(program, "-dir", filepath.Join(t.TempDir(), "store"), "-writers", strconv.Itoa(auditInFlight), "-size", strconv.Itoa(leafSize()))
+	cmd := exec.Command(program, "-dir", filepath.Join(t.TempDir(), "store"), "-writers", strconv.Itoa(auditInFlight), "-size", strconv.Itoa(size))
 	cmd.Stderr = os.Stderr
 	to, err := cmd.StdinPipe()
 	if err != nil {
@@ -276,7 +339,7 @@ func benchImmudb(t *testing.T, program string) *auditContender {
 	}
 	t.Cleanup(func() { _ = errors.Join(to.Close(), cmd.Wait()) })
 	lines := bufio.NewReader(from)
-	return &auditContender{name: "immudb 1.9.5 embedded, synced, not indexed", round: func(d time.Duration) (n int64, took time.Duration, err error) {
+	return &auditContender{name: "immudb 1.9.5 embedded, synced, not indexed", process: strconv.Itoa(cmd.Process.Pid), round: func(d time.Duration) (n int64, took time.Duration, err error) {
 		if _, err := io.WriteString(to, d.String()+"\n"); err != nil {
 			return 0, 0, err
 		}

@@ -18,9 +18,10 @@ type Command struct {
 	server.Settings
 	Database string `help:"URL of the database, for example sqlite:/var/lib/privacyops/audit.db." env:"PRIVACYOPS_AUDIT_DATABASE" required:""`
 	Keys     string `help:"URL of the database of the keys that people in the log are sealed under; apart from the other one, and with short-lived backups. For example sqlite:/var/lib/privacyops/audit-keys.db." name:"keys-database" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE" required:""`
-	LogDir   string `help:"Folder of the verifiable log." env:"PRIVACYOPS_AUDIT_LOG_DIR" required:""`
-	LogKey   string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
-	Origin   string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+	LogDir   string `help:"Folder of the verifiable log; required unless the log has a database and a bucket." env:"PRIVACYOPS_AUDIT_LOG_DIR"`
+	LogServers
+	LogKey string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
+	Origin string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
 
 	WitnessPolicy string         `help:"File that says which witnesses cosign the log's checkpoints, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
 	Webhooks      string         `help:"File of webhooks that alerts are delivered to, YAML or JSON. Empty: none." env:"PRIVACYOPS_AUDIT_WEBHOOKS"`
@@ -31,11 +32,22 @@ type Command struct {
 	ErasureAddr string `help:"Address of the erasure service, which has the certificates; needed for evidence packages." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS"`
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. Where replicas take turns with the log it listens only when it is its turn: callers find the other one.
 func (c *Command) Run(ctx context.Context) error {
 	p, err := c.Open(ctx, "audit")
 	if err != nil {
 		return err
+	}
+	if c.LogDatabase != "" || c.LogBucket != "" {
+		s, err := c.open(ctx, p)
+		if err != nil {
+			return err
+		}
+		lis, err := server.Listen(ctx, c.Listen)
+		if err != nil {
+			return errors.Join(err, s.close())
+		}
+		return s.serve(ctx, lis)
 	}
 	lis, err := server.Listen(ctx, c.Listen)
 	if err != nil {
@@ -50,22 +62,54 @@ var libraryLog sync.Once
 
 // Serve serves on a listener until ctx ends.
 func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener) error {
-	p.Configured = c
-	libraryLog.Do(func() { klog.SetSlogLogger(p.Telemetry.Log) })
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: c.Database, Logger: p.Telemetry.Log})
+	s, err := c.open(ctx, p)
 	if err != nil {
 		return err
 	}
+	return s.serve(ctx, lis)
+}
+
+// running is a service and what it stands on.
+type running struct {
+	*Service
+	process *server.Process
+	hangUp  func() error
+}
+
+// open opens the service, when it is its turn.
+func (c *Command) open(ctx context.Context, p *server.Process) (*running, error) {
+	p.Configured = c
+	libraryLog.Do(func() { klog.SetSlogLogger(p.Telemetry.Log) })
+	servers, err := c.servers()
+	if err != nil {
+		return nil, err
+	}
+	database, ofKeys := c.Database, c.Keys
+	if servers != nil {
+		database, ofKeys = unhalted(database, servers.Lease), unhalted(ofKeys, servers.Lease)
+	}
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: database, Logger: p.Telemetry.Log})
+	if err != nil {
+		return nil, err
+	}
 	gathering, hangUp, err := c.evidence(p)
 	if err != nil {
-		return errors.Join(err, hangUp(), db.Close())
+		return nil, errors.Join(err, hangUp(), db.Close())
 	}
-	s, err := New(ctx, Config{DB: db, KeysDatabase: c.Keys, LogDir: c.LogDir, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
+	s, err := inTurn(ctx, p, Config{DB: db, KeysDatabase: ofKeys, LogDir: c.LogDir, LogServers: servers, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
 		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, WitnessPolicy: c.WitnessPolicy, Webhooks: c.Webhooks, WebhooksAllow: c.WebhooksAllow, Evidence: gathering})
 	if err != nil {
-		return errors.Join(err, hangUp(), db.Close())
+		return nil, errors.Join(err, hangUp(), db.Close())
 	}
-	return errors.Join(p.Serve(ctx, lis, s, 0), s.Close(), hangUp(), db.Close())
+	return &running{s, p, hangUp}, nil
+}
+
+func (r *running) serve(ctx context.Context, lis net.Listener) error {
+	return errors.Join(r.process.Serve(ctx, lis, r.Service, 0), r.close())
+}
+
+func (r *running) close() error {
+	return errors.Join(r.Service.Close(), r.hangUp(), r.cfg.DB.Close())
 }
 
 // evidence connects to what evidence packages are made of; nil where none are made.

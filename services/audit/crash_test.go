@@ -59,12 +59,18 @@ func awaitIndex(t *testing.T, dir string, db *sqldb.DB) {
 // replay opens the closed log beside its service, compares it with the index and counts the entries of each event.
 func replay(t *testing.T, dir string, db *sqldb.DB) map[domain.EventID]int {
 	t.Helper()
-	ctx := context.Background()
 	key, err := logs.ReadKey(filepath.Join(dir, "log.key"), origin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := logs.Open(ctx, logs.Options{Dir: filepath.Join(dir, "log"), Key: key})
+	return replayOf(t, logs.Options{Dir: filepath.Join(dir, "log"), Key: key}, db)
+}
+
+// replayOf is replay of a log that is kept anywhere.
+func replayOf(t *testing.T, o logs.Options, db *sqldb.DB) map[domain.EventID]int {
+	t.Helper()
+	ctx := context.Background()
+	log, err := logs.Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,11 +171,17 @@ func (s *Service) every(ctx context.Context, job string, interval time.Duration,
 // published implements evidence.Log: the log as everybody sees it.
 type published struct{ s *Service }
 
-// Head returns the checkpoint that is published.
-func (p published) Head(ctx context.Context) (evidence.Head, error) {
+// Head returns the last checkpoint that enough witnesses have cosigned, where it covers the index, else the one that is published.
+func (p published) Head(ctx context.Context, index uint64) (evidence.Head, error) {
+	if head := p.s.cosigner.Cosigned(); head.Size > index {
+		return evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, nil
+	}
 	head, err := p.s.cosigner.Head(ctx)
 	return evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, err
 }
+
+// Policy returns the text of the witness policy.
+func (p published) Policy() []byte { return p.s.cosigner.Policy() }
 
 // Tile returns a tile.
 func (p published) Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error) {

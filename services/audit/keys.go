@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -19,8 +20,20 @@ func (s *Service) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.keys = keys.New(keys.Config{Store: kept, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	s.keys = keys.New(keys.Config{Store: scrubbing{kept, s.cfg.DB}, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
 	return nil
+}
+
+// scrubbing is the store of keys, with the other database beside it: that one has pseudonyms for a moment, in the events of this service's own
+// calls, and its write-ahead log has them for longer.
+type scrubbing struct {
+	*keystore.Store
+	index *sqldb.DB
+}
+
+// ScrubMemory implements keys.Store.
+func (s scrubbing) ScrubMemory(ctx context.Context) error {
+	return errors.Join(s.index.Scrub(ctx), s.Store.ScrubMemory(ctx))
 }
 
 // openDestroyer makes what destroys keys. Before anybody can read, it destroys again what a restored database of keys still has.

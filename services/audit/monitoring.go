@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -55,7 +54,7 @@ func (s *Service) openMonitoring(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.monitor, err = monitor.New(ctx, monitor.Config{Feed: monitor.Follow(s.store, s.publishedSize), Store: alerts, Rules: monitor.Rules(),
+	m.monitor, err = monitor.New(ctx, monitor.Config{Feed: s.feed, Store: alerts, Rules: monitor.Rules(),
 		Clock: s.cfg.Clock, NewID: s.cfg.NewID, Lag: s.publicationLag, To: func(a monitor.Alert) []string { return webhook.To(hooks, a) },
 		Raised: m.raised, Logger: s.cfg.Telemetry.Log})
 	return err
@@ -100,31 +99,4 @@ func (m *monitoring) raised(ctx context.Context, alerts []monitor.Alert) {
 // tried is told of attempts to deliver one.
 func (m *monitoring) tried(ctx context.Context, d monitor.Delivery) {
 	m.tries.Add(ctx, 1, metric.WithAttributes(attribute.String("state", string(d.State))))
-}
-
-// publishedSize is how many entries the latest checkpoint covers.
-func (s *Service) publishedSize(ctx context.Context) (uint64, error) {
-	head, err := s.log.Head(ctx)
-	return head.Size, err
-}
-
-// publicationLag is how long the oldest accepted event has waited for what makes it public: the index, and a checkpoint.
-func (s *Service) publicationLag(ctx context.Context) (time.Duration, error) {
-	now := s.cfg.Clock.Now()
-	var waited time.Duration
-	if count, oldest := s.follower.Backlog(); count > 0 {
-		waited = now.Sub(oldest)
-	}
-	size, err := s.publishedSize(ctx)
-	if err != nil {
-		return 0, err
-	}
-	rows, err := s.store.Window(ctx, size, 1)
-	if err != nil {
-		return 0, err
-	}
-	if len(rows) > 0 {
-		waited = max(waited, now.Sub(rows[0].Keys.ReceivedTime))
-	}
-	return waited, nil
 }

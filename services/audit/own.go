@@ -69,7 +69,8 @@ func verification(report audit.Report, err error) outbox.Event {
 	return e
 }
 
-// measure publishes how far the index lags behind the log: what was accepted and cannot be found yet.
+// measure publishes how far the index lags behind the log (what was accepted and cannot be found yet), and how long the oldest event
+// waits to be public. Where nobody can say how long there is no figure.
 func (s *Service) measure(meter metric.Meter) error {
 	waiting, err := meter.Int64ObservableGauge("audit.queue.size", metric.WithDescription("Accepted events that the log has and its index does not yet"))
 	if err != nil {
@@ -79,7 +80,12 @@ func (s *Service) measure(meter metric.Meter) error {
 	if err != nil {
 		return err
 	}
-	s.measuring, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	lag, err := meter.Float64ObservableGauge("audit.publication.lag", metric.WithUnit("s"),
+		metric.WithDescription("How long the oldest event that has come in has waited to be in the log, in its index and under a checkpoint"))
+	if err != nil {
+		return err
+	}
+	s.measuring, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		count, oldest := s.follower.Backlog()
 		o.ObserveInt64(waiting, int64(count))
 		waited := 0.0
@@ -87,7 +93,10 @@ func (s *Service) measure(meter metric.Meter) error {
 			waited = s.cfg.Clock.Now().Sub(oldest).Seconds()
 		}
 		o.ObserveFloat64(age, waited)
+		if late, err := s.publicationLag(ctx); err == nil {
+			o.ObserveFloat64(lag, late.Seconds())
+		}
 		return nil
-	}, waiting, age)
+	}, waiting, age, lag)
 	return err
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -22,6 +20,7 @@ import (
 	"github.com/privacyops/privacyops/libs/telemetry"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 	"github.com/privacyops/privacyops/services/audit/internal/keys"
+	"github.com/privacyops/privacyops/services/audit/internal/monitor"
 	"github.com/privacyops/privacyops/services/audit/internal/rpc"
 	"github.com/privacyops/privacyops/services/audit/internal/store"
 	"github.com/privacyops/privacyops/services/audit/internal/tlog"
@@ -47,8 +46,10 @@ type Config struct {
 	// KeysDatabase is the URL of the database of the keys under which people in the log are sealed. It is another one than DB, and
 	// its backups are not kept for long: they undo erasures.
 	KeysDatabase string
-	// LogDir is the folder of the verifiable log, best on another disk than the database.
+	// LogDir is the folder of the verifiable log, best on another disk than the database. Without LogServers it is required.
 	LogDir string
+	// LogServers are where the log is kept instead of in a folder, so that several replicas can take turns with it; nil: in LogDir.
+	LogServers *tlog.Shared
 	// KeyFile is the file of the key that signs checkpoints; its public part lies beside it, in KeyFile + ".pub". Both are
 	// made at the first start, and only then: a log that has lost its key is not given another.
 	KeyFile string
@@ -80,7 +81,7 @@ type Config struct {
 }
 
 func (c *Config) check() error {
-	if c.DB == nil || c.KeysDatabase == "" || c.LogDir == "" || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
+	if c.DB == nil || c.KeysDatabase == "" || (c.LogDir == "" && c.LogServers == nil) || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
 		return errors.New("audit: database, database of keys, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
 	}
 	for _, d := range []struct {
@@ -105,7 +106,9 @@ type Service struct {
 	cosigner  *tlog.Cosigner
 	outbox    *outbox.Outbox
 	follower  *audit.Follower
+	feed      *monitor.Follower
 	recorder  *audit.Recorder
+	intake    *intake
 	keysDB    *sqldb.DB
 	keys      *keys.Keys
 	destroyer *keys.Destroyer
@@ -120,7 +123,7 @@ type Service struct {
 
 // New opens the service: it brings the schema up to date, opens the log, checks it against its checkpoint, and makes the
 // index follow the log. It fails when another process is the log's sequencer, and when log, key and index contradict each
-// other. Nothing runs before Run.
+// other. Nothing runs before Run. Where the log is kept on servers the failure is ErrInUse while another replica has it.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -133,17 +136,19 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 }
 
 func (s *Service) open(ctx context.Context) (err error) {
-	if s.unlock, err = s.cfg.DB.Lock(ctx, "sequencer"); err != nil {
-		return fmt.Errorf("audit: another process sequences this log: %w", err)
+	if s.cfg.LogServers == nil { // they know themselves who writes, and a lock of the database may be lost unnoticed
+		if s.unlock, err = s.cfg.DB.Lock(ctx, "sequencer"); err != nil {
+			return fmt.Errorf("audit: another process sequences this log: %w", err)
+		}
 	}
 	if s.store, err = store.Open(ctx, s.cfg.DB); err != nil {
 		return err
 	}
-	key, err := openKey(s.cfg)
+	key, err := openKey(ctx, s.cfg)
 	if err != nil {
 		return err
 	}
-	if s.log, err = tlog.Open(ctx, tlog.Options{Dir: s.cfg.LogDir, Key: key, CheckpointInterval: s.cfg.CheckpointInterval}); err != nil {
+	if s.log, err = tlog.Open(ctx, s.cfg.logOptions(key)); err != nil {
 		return err
 	}
 	if err := s.openKeys(ctx); err != nil {
@@ -174,7 +179,8 @@ func (s *Service) open(ctx context.Context) (err error) {
 
 // openRecorder brings the index to the log's end, and into the log what a release before this one has left outside.
 func (s *Service) openRecorder(ctx context.Context) error {
-	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log})
+	s.feed = monitor.Follow(s.store, s.publishedSize)
+	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log, Added: s.feed.Take})
 	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), audit.RecorderOptions{Sealer: s.keys, Gather: gather})
 	if err := s.recorder.Recover(ctx); err != nil {
 		return err
@@ -187,9 +193,10 @@ func (s *Service) openRecorder(ctx context.Context) error {
 }
 
 func (s *Service) openRPC() (err error) {
+	s.intake = newIntake(s.recorder, s.cfg.Clock)
 	reader := audit.NewReader(s.store, s.follower, settle)
 	s.rpc, err = rpc.New(rpc.Config{
-		Recorder: s.recorder,
+		Recorder: s.intake,
 		Searcher: keys.NewReader(s.keys, reader),
 		Prover:   audit.NewProver(reader, s.cosigner, s.cfg.ProofWait, proofPoll),
 		Log:      s.cosigner,
@@ -204,12 +211,15 @@ func (s *Service) openRPC() (err error) {
 }
 
 // openKey reads the log's key, or makes it when there is neither a key nor a log.
-func openKey(cfg Config) (tlog.Key, error) {
+func openKey(ctx context.Context, cfg Config) (tlog.Key, error) {
 	key, err := tlog.ReadKey(cfg.KeyFile, cfg.Origin)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if _, serr := os.Stat(filepath.Join(cfg.LogDir, "checkpoint")); serr == nil {
+	switch begun, berr := tlog.Exists(ctx, cfg.logOptions(tlog.Key{})); {
+	case berr != nil:
+		return tlog.Key{}, berr
+	case begun:
 		return tlog.Key{}, fmt.Errorf("audit: there is a log but not its key; restore the key file: %w", err)
 	}
 	return tlog.CreateKey(rand.Reader, cfg.KeyFile, cfg.Origin)
@@ -219,6 +229,7 @@ func openKey(cfg Config) (tlog.Key, error) {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	s.rpc.Register(r)
 	rpc.NewKeys(s.destroyer).Register(r)
+	rpc.NewKeeping(s.destroyer, s.outbox).Register(r)
 	s.monitoring.register(r)
 	s.evidencing.register(r)
 }
@@ -239,10 +250,12 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 // Run makes the index follow the log, reports the service's own, and verifies the log at intervals, until ctx is done. It returns
-// an error only when log and index contradict each other: then nothing may be added before someone has looked.
+// an error only when log and index contradict each other: then nothing may be added before someone has looked; or when another replica
+// has taken the log over: then this one may wait for its next turn.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follower.Run(ctx) })
+	group.Go(func() error { return s.log.Lost(ctx) })
 	group.Go(func() error { s.outbox.Relay(ctx, ownClient{s.rpc}, s.cfg.Telemetry.Log); return nil })
 	group.Go(func() error { s.verifyAtIntervals(ctx); return nil })
 	group.Go(func() error { s.cosigner.Run(ctx); return nil })

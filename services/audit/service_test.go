@@ -34,6 +34,7 @@ import (
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
 	typev1 "github.com/privacyops/privacyops/proto/gen/privacyops/type/v1"
 	"github.com/privacyops/privacyops/services/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/storagetest"
 )
 
 const (
@@ -46,7 +47,8 @@ func TestMain(m *testing.M) {
 		runVictim(role)
 		return
 	}
-	goleak.VerifyTestMain(pgtest.Around(m))
+	// Tessera never closes its pool of connections to the log's database.
+	goleak.VerifyTestMain(storagetest.Around(pgtest.Around(m)), goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"))
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,23 +1,23 @@
 package audit_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/privacyops/privacyops/libs/clock"
-	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/server"
-	"github.com/privacyops/privacyops/libs/sqldb"
-	"github.com/privacyops/privacyops/libs/telemetry"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	"github.com/privacyops/privacyops/services/audit"
 )
 
 // What a process of this test binary is told in the environment: that it is a victim and in which role, where, and what it does wrong.
@@ -36,11 +36,91 @@ const (
 	recordedApart = "recorded apart"
 	// countedTwice: the reporting service gives an event another id whenever it reports it.
 	countedTwice = "counted twice"
+	// heldBack: the audit service writes a checkpoint a minute.
+	heldBack = "held back"
 )
+
+// victim is a process that is killed.
+type victim struct {
+	b      *battle
+	cmd    *exec.Cmd
+	stdin  io.Writer
+	stderr bytes.Buffer
+	read   chan struct{}
+	dead   bool
+}
+
+// start starts a process and waits until it works: until it has said its first word, or ends.
+func (b *battle) start(role string) *victim {
+	b.t.Helper()
+	v := &victim{b: b, cmd: exec.Command(os.Args[0], "-test.run=^$"), read: make(chan struct{})}
+	v.cmd.Env = append(os.Environ(), victimVariable+"="+role, folderVariable+"="+b.dir, addressVariable+"="+b.address, sabotageVariable+"="+b.sabotage)
+	v.cmd.Stderr = &v.stderr
+	out, err := v.cmd.StdoutPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if v.stdin, err = v.cmd.StdinPipe(); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := v.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = v.cmd.Process.Kill() })
+	works := make(chan struct{})
+	go func() {
+		defer close(v.read)
+		said := sync.OnceFunc(func() { close(works) })
+		defer said()
+		for lines := bufio.NewReader(out); ; said() {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return // a line that was cut was not said
+			}
+			if role == "reporter" {
+				b.hear(strings.TrimSpace(line))
+			}
+		}
+	}()
+	<-works
+	return v
+}
+
+// hear takes what a reporter says: the id of a change, or that of one that was refused.
+func (b *battle) hear(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused, no := strings.CutPrefix(id, "-"); no {
+		b.refused[refused] = true
+	} else {
+		b.told[id] = true
+	}
+}
+
+// kill kills the process, which must not have ended by itself.
+func (v *victim) kill() {
+	v.b.t.Helper()
+	if v.dead {
+		return
+	}
+	v.dead = true
+	_ = v.cmd.Process.Kill()
+	<-v.read
+	if err := v.cmd.Wait(); err == nil || v.cmd.ProcessState.ExitCode() != -1 {
+		v.b.t.Fatalf("a victim ended by itself: %v\n%s", err, v.stderr.String())
+	}
+}
+
+// ended waits until the process has ended, and says whether all was well.
+func (v *victim) ended() bool {
+	<-v.read
+	return v.cmd.Wait() == nil
+}
 
 // runVictim is the process that is killed.
 func runVictim(role string) {
-	run := map[string]func(dir, address, sabotage string) error{"audit": runAudit, "reporter": runReporter, "drain": runDrain}[role]
+	run := map[string]func(dir, address, sabotage string) error{"audit": runAudit, "reporter": runReporter, "drain": runDrain,
+		"serve": func(string, string, string) error { return runServe() }}[role]
 	if err := run(os.Getenv(folderVariable), os.Getenv(addressVariable), os.Getenv(sabotageVariable)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -50,7 +130,11 @@ func runVictim(role string) {
 // runAudit serves the audit service.
 func runAudit(dir, address, sabotage string) error {
 	ctx := context.Background()
-	service, _, tel, err := openService(ctx, dir, &bytes.Buffer{})
+	service, _, tel, err := openService(ctx, dir, &bytes.Buffer{}, func(c *audit.Config) {
+		if sabotage == heldBack {
+			c.CheckpointInterval = time.Minute
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -59,112 +143,40 @@ func runAudit(dir, address, sabotage string) error {
 	if err != nil {
 		return err
 	}
-	if sabotage == acknowledgedEarly {
-		var in ingest
-		service.Register(&in)
-		auditv1.RegisterAuditIngestServer(srv, early{AuditIngestServer: in.AuditIngestServer})
-	} else {
-		service.Register(srv)
-	}
+	var in ingest
+	service.Register(&in)
+	auditv1.RegisterAuditIngestServer(srv, receiver{in.AuditIngestServer, sabotage})
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
+	if err := watchStorage(filepath.Join(dir, "log")); err != nil {
+		return err
+	}
+	go takeAim()
 	go func() { _ = service.Run(ctx) }()
 	fmt.Println("ready")
 	return srv.Serve(ctx, lis)
 }
 
-// early answers before it has done anything.
-type early struct{ auditv1.AuditIngestServer }
-
-func (e early) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAuditEventsRequest) (*auditv1.AppendAuditEventsResponse, error) {
-	go func() {
-		time.Sleep(50 * time.Millisecond)
-		_, _ = e.AuditIngestServer.AppendAuditEvents(context.WithoutCancel(ctx), req)
-	}()
-	return &auditv1.AppendAuditEventsResponse{}, nil
-}
-
-// reporter is a service that makes changes and reports them.
-type reporter struct {
-	db  *sqldb.DB
-	out *outbox.Outbox
-	to  auditv1.AuditIngestClient
-	tel *telemetry.Telemetry
-}
-
-func openReporter(ctx context.Context, dir, address, sabotage string) (*reporter, error) {
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: "sqlite:" + filepath.Join(dir, "reporter.db")})
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Ensure(ctx, `CREATE TABLE IF NOT EXISTS change (id TEXT PRIMARY KEY)`); err != nil {
-		return nil, err
-	}
-	r := &reporter{db: db}
-	if r.out, err = outbox.New(ctx, outbox.Config{Service: "erasure", DB: db, Clock: clock.System(), Keyring: testKeyring(), NewID: newID}); err != nil {
-		return nil, err
-	}
-	if r.tel, err = telemetry.New(ctx, telemetry.Config{Service: "erasure", Log: &bytes.Buffer{}}); err != nil {
-		return nil, err
-	}
-	conn, err := server.Dial(server.Peer{Service: "audit", Address: address}, server.In(filepath.Join(dir, "certs"), "erasure"), r.tel)
-	if err != nil {
-		return nil, err
-	}
-	r.to = stutter{auditv1.NewAuditIngestClient(conn), sabotage}
-	return r, nil
-}
-
-// stutter reports some events again, as a relay does that has not heard the answer.
-type stutter struct {
-	auditv1.AuditIngestClient
+// receiver is the audit service's ingest, or answers before it has done anything.
+type receiver struct {
+	auditv1.AuditIngestServer
 	sabotage string
 }
 
-func (s stutter) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAuditEventsRequest, opts ...grpc.CallOption) (*auditv1.AppendAuditEventsResponse, error) {
-	resp, err := s.AuditIngestClient.AppendAuditEvents(ctx, req, opts...)
-	if rand.IntN(4) > 0 {
-		return resp, err
+func (r receiver) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAuditEventsRequest) (*auditv1.AppendAuditEventsResponse, error) {
+	if len(req.GetEvents()) > 0 {
+		reached(received)
 	}
-	if s.sabotage == countedTwice {
-		for _, e := range req.GetEvents() {
-			e.Id = newID()
-		}
+	if r.sabotage != acknowledgedEarly {
+		return r.AuditIngestServer.AppendAuditEvents(ctx, req)
 	}
-	return s.AuditIngestClient.AppendAuditEvents(ctx, req, opts...)
-}
-
-// runReporter makes changes without end and tells of each one that is committed.
-func runReporter(dir, address, sabotage string) error {
-	ctx := context.Background()
-	r, err := openReporter(ctx, dir, address, sabotage)
-	if err != nil {
-		return err
-	}
-	go r.out.Relay(ctx, r.to, r.tel.Log)
-	for {
-		id := newID()
-		event := outbox.Event{Controller: "school-" + id[len(id)-1:], Action: "erasure.approve", Kind: outbox.Modify, Resource: "changes/" + id,
-			Detail: map[string]string{"change": id}}
-		err := r.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			if _, err := tx.Exec(ctx, `INSERT INTO change (id) VALUES ($1)`, id); err != nil || sabotage == recordedApart {
-				return err
-			}
-			_, err := r.out.Record(ctx, tx, event)
-			return err
-		})
-		if err == nil && sabotage == recordedApart {
-			time.Sleep(2 * time.Millisecond)
-			err = r.out.RecordAlone(ctx, event)
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Println(id)
-		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
-	}
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		_, _ = r.AuditIngestServer.AppendAuditEvents(context.WithoutCancel(ctx), req)
+	}()
+	return &auditv1.AppendAuditEventsResponse{}, nil
 }
 
 // runDrain reports what waits and ends.

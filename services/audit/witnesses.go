@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/privacyops/privacyops/libs/outbox"
@@ -13,7 +12,7 @@ import (
 
 // openCosigner makes the log's public face, which has checkpoints cosigned where there is a policy.
 func (s *Service) openCosigner(ctx context.Context) (err error) {
-	o := tlog.CosignerOptions{File: filepath.Join(s.cfg.LogDir, "checkpoint.witnessed"), Interval: s.cfg.CheckpointInterval, Clock: s.cfg.Clock, Report: s.witnessAnswers}
+	o := tlog.CosignerOptions{Interval: s.cfg.CheckpointInterval, Clock: s.cfg.Clock, Report: s.witnessAnswers}
 	if s.cfg.WitnessPolicy != "" {
 		if o.Policy, err = os.ReadFile(s.cfg.WitnessPolicy); err != nil {
 			return fmt.Errorf("audit: reading the witness policy: %w", err)

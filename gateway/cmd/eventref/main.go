@@ -43,11 +43,13 @@ The gateway answers some calls by itself: a denied one leaves the same event, re
 
 ## Digests
 
-An event of a change to a controller, activity, system, consent, objection, restriction, erasure, roster or export has ` + "`before_digest`" + `
+An event of a change to a controller, activity, system, consent, objection, restriction, erasure, roster, export, package of evidence or alert, or
+to the links between identifiers (resource ` + "`controllers/{controller}/subjects`" + `, of the people whom the event names), has ` + "`before_digest`" + `
 (nothing for a creation) and ` + "`after_digest`" + ` (nothing for a deletion): HMAC-SHA-256 of the resource's canonical JSON (RFC 8785) under a key of the
 controller, derived from the master key. All of them are keyed, as any resource may name a person. They serve to compare: an event's first
 digest is the last one of the event before it on that resource, or something happened that the log does not have. Not in a digest: whether a
-consent has expired by now, what somebody wrote in an objection, and the attempts at an export between its events.
+consent has expired by now, what somebody wrote in an objection, the attempts at an export between its events, how far evidence has been
+gathered, and what an alert goes on counting. Links are compared between events that name the same people.
 
 ## Log-ins
 

@@ -16,7 +16,7 @@ import (
 type tokenCommand struct {
 	Data        string        `help:"Data folder of the installation." default:".privacyops" env:"PRIVACYOPS_DATA"`
 	Role        string        `help:"Role of the holder." enum:"platform,partner,dpo,auditor,operator,sre" required:""`
-	Controller  []string      `help:"Controller that the token reaches; may be repeated. '*' for the operator alone." required:""`
+	Controller  []string      `help:"Controller that the token reaches; may be repeated. '*' for operator and sre alone." required:""`
 	SubjectName string        `help:"Name that tells the holder from others: two people need two names." default:"development"`
 	Expires     time.Duration `help:"How long it lives." default:"1h"`
 }
@@ -25,8 +25,8 @@ type tokenCommand struct {
 // can act as anybody.
 func (c *tokenCommand) Run(ctx context.Context) error {
 	for _, id := range c.Controller {
-		if id == "*" && c.Role != "operator" {
-			return errors.New("only the operator reaches all controllers; name the controllers")
+		if id == "*" && c.Role != "operator" && c.Role != "sre" {
+			return errors.New("only operator and sre reach all controllers; name the controllers")
 		}
 	}
 	issuer, err := access.OpenIssuer(filepath.Join(c.Data, "keys"))

@@ -15,6 +15,8 @@ type verifyEvidenceCommand struct {
 	File           string   `arg:"" help:"The package, a ZIP file."`
 	LogKey         []string `help:"Key of the audit log: a verifier key (name+hash+base64) or a file with one. Without it the package's own key is used, and that only shows that it is whole."`
 	CertificateKey []string `help:"Key that erasure certificates must be signed with: a verifier key or a file with one."`
+	WitnessKey     []string `help:"Key of a witness who must have signed the log's checkpoint: a key of type 4 (name+hash+base64), from the witness himself, or a file with one; may be repeated."`
+	WitnessPolicy  string   `help:"File that says which witnesses must have signed the checkpoint: witness, group and quorum lines." placeholder:"FILE"`
 	JSON           bool     `help:"Report as JSON on standard output." name:"json"`
 }
 
@@ -54,6 +56,14 @@ func (c *verifyEvidenceCommand) verify() (report evidencecheck.Report, err error
 	}
 	if trust.CertificateKeys, err = keys(c.CertificateKey); err != nil {
 		return report, err
+	}
+	if trust.WitnessKeys, err = keys(c.WitnessKey); err != nil {
+		return report, err
+	}
+	if c.WitnessPolicy != "" {
+		if trust.WitnessPolicy, err = os.ReadFile(c.WitnessPolicy); err != nil {
+			return report, fmt.Errorf("the witness policy cannot be read: %w", err)
+		}
 	}
 	file, err := os.Open(c.File)
 	if err != nil {
@@ -100,7 +110,8 @@ func evidenceWords(w io.Writer, r evidencecheck.Report) {
 	fmt.Fprintf(w, "  %d events in %d entries, numbers %d to %d of %s without a gap\n", r.Events, r.Entries, r.FirstNumber, r.LastNumber, r.Controller)
 	fmt.Fprintf(w, "  %d of the events cannot be read any more: the keys of the people in them are destroyed\n", r.Unreadable)
 	fmt.Fprintf(w, "  %d erasure certificates, each verified; %d announced in the period and not in the package\n", r.Certificates, r.Unmatched)
-	fmt.Fprintf(w, "  all in the log %s (%d entries), whose checkpoint %d others have signed too\n", r.Origin, r.TreeSize, r.Cosignatures)
+	fmt.Fprintf(w, "  all in the log %s (%d entries)\n", r.Origin, r.TreeSize)
+	witnessWords(w, r.Witnesses)
 	if !r.Pinned {
 		fmt.Fprintf(w, "  The log's key was taken from the package itself: this shows that it is whole, not which log it is from.\n  Compare %s with a key that you have from the controller or processor (--log-key).\n", r.LogKey)
 	}
@@ -111,5 +122,32 @@ func evidenceWords(w io.Writer, r evidencecheck.Report) {
 	}
 	for _, t := range r.DoesNotProve {
 		fmt.Fprintf(w, "  It does not prove: %s\n", t)
+	}
+}
+
+// witnessWords says who of the witnesses signed, and what that is worth.
+func witnessWords(w io.Writer, r evidencecheck.Witnesses) {
+	if r.Known == 0 {
+		fmt.Fprintln(w, "  The log has no witnesses: nobody but itself signed its checkpoint.")
+		return
+	}
+	enough := "that is enough"
+	if !r.Enough {
+		enough = "that is NOT enough"
+	}
+	fmt.Fprintf(w, "  %d of %d witnesses signed the log's checkpoint, %d are required: %s by the policy in the package\n", len(r.By), r.Known, r.Required, enough)
+	strangers := false
+	for _, by := range r.By {
+		trust := "you trust this key"
+		if !by.Pinned {
+			trust, strangers = "its key is from the package", true
+		}
+		fmt.Fprintf(w, "    %s, %s: %s (%s)\n", by.Name, by.Time.Format(time.RFC3339), trust, by.Key)
+	}
+	if r.PolicyPinned {
+		fmt.Fprintln(w, "  They are enough by your own policy.")
+	}
+	if strangers {
+		fmt.Fprintln(w, "  A witness whose key is from the package may be the log's own operator. Compare it with the one that the witness gives you (--witness-key).")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/privacyops/privacyops/libs/access"
@@ -29,8 +30,10 @@ import (
 const (
 	// queued bounds the events that wait: a few megabytes.
 	queued = 4096
-	// batch is how many events are sent at once.
-	batch = 100
+	// batch is how many events are sent at once, and batchBytes how large they may be together: the audit service takes messages up to
+	// 1 MiB, and no event has more than some 60 KiB.
+	batch      = 100
+	batchBytes = 512 << 10
 	// sendTime bounds one attempt, and pause and longPause how long is waited after a failed one.
 	sendTime  = 5 * time.Second
 	pause     = 200 * time.Millisecond
@@ -69,8 +72,9 @@ func New(cfg Config) (*Reporter, error) {
 	return &Reporter{cfg: cfg, queue: make(chan *auditv1.ReportedEvent, queued), dropped: dropped}, nil
 }
 
-// Report takes an event that the audit service will be told of. Service, time and trace are filled in, and an id where it has none.
-func (r *Reporter) Report(ctx context.Context, e *auditv1.ReportedEvent) {
+// Report takes an event that the audit service will be told of. Service, time and trace are filled in, and an id where it has none. It
+// says whether there was room.
+func (r *Reporter) Report(ctx context.Context, e *auditv1.ReportedEvent) bool {
 	if e.GetId() == "" {
 		e.Id = r.cfg.NewID()
 	}
@@ -79,13 +83,23 @@ func (r *Reporter) Report(ctx context.Context, e *auditv1.ReportedEvent) {
 	e.Service, e.Traceparent, e.OccurTime = "gateway", carrier.Get("traceparent"), timestamppb.New(r.cfg.Clock.Now())
 	select {
 	case r.queue <- e:
+		return true
 	default:
+		r.drop(ctx, e)
+		return false
+	}
+}
+
+// drop counts events that are lost.
+func (r *Reporter) drop(ctx context.Context, events ...*auditv1.ReportedEvent) {
+	for _, e := range events {
 		r.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("action", e.GetAction())))
 	}
 }
 
 // Verified is told of every token that was good. The first time it is the log-in of its holder, in the log of each controller that the
-// token is for; a token for all of them logs in at the suite.
+// token is for; a token for all of them logs in at the suite. Where there was no room for that it is tried again with the next call: the
+// events have the same ids then, and count once.
 func (r *Reporter) Verified(ctx context.Context, c access.Caller, token string) {
 	if !r.doors.First(token) {
 		return
@@ -95,9 +109,12 @@ func (r *Reporter) Verified(ctx context.Context, c access.Caller, token string) 
 		controllers = []string{""}
 	}
 	for _, controller := range controllers {
-		r.Report(ctx, &auditv1.ReportedEvent{Id: r.cfg.Verifier.LoginID(token, "gateway", controller), Controller: controller,
+		if !r.Report(ctx, &auditv1.ReportedEvent{Id: r.cfg.Verifier.LoginID(token, "gateway", controller), Controller: controller,
 			Actor:  &auditv1.Actor{Kind: auditv1.Actor_CALLER, Ref: c.Ref, Roles: c.Roles},
-			Action: access.LoginAction, Kind: authv1.Rule_LOGIN, Outcome: auditv1.AuditEvent_OK})
+			Action: access.LoginAction, Kind: authv1.Rule_LOGIN, Outcome: auditv1.AuditEvent_OK}) {
+			r.doors.Forget(token)
+			return
+		}
 	}
 }
 
@@ -123,7 +140,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 				break
 			}
 			if ctx.Err() != nil {
-				r.dropped.Add(ctx, int64(len(events)+len(r.queue)))
+				r.lose(ctx, events)
 				return nil //nolint:nilerr // the end is no failure; what was lost is counted
 			}
 			sleep(ctx, wait)
@@ -135,17 +152,31 @@ func (r *Reporter) Run(ctx context.Context) error {
 	}
 }
 
-// next waits for events; none once ctx has ended and the queue is empty.
-func (r *Reporter) next(ctx context.Context) (events []*auditv1.ReportedEvent) {
-	select {
-	case e := <-r.queue:
-		events = append(events, e)
-	case <-ctx.Done():
-	}
-	for len(events) < batch {
+// lose counts what cannot be sent any more: these events, and those that still wait.
+func (r *Reporter) lose(ctx context.Context, events []*auditv1.ReportedEvent) {
+	r.drop(ctx, events...)
+	for {
 		select {
 		case e := <-r.queue:
-			events = append(events, e)
+			r.drop(ctx, e)
+		default:
+			return
+		}
+	}
+}
+
+// next waits for events; none once ctx has ended and the queue is empty.
+func (r *Reporter) next(ctx context.Context) (events []*auditv1.ReportedEvent) {
+	size := 0
+	select {
+	case e := <-r.queue:
+		events, size = append(events, e), proto.Size(e)
+	case <-ctx.Done():
+	}
+	for len(events) < batch && size < batchBytes {
+		select {
+		case e := <-r.queue:
+			events, size = append(events, e), size+proto.Size(e)
 		default:
 			return events
 		}
@@ -153,24 +184,54 @@ func (r *Reporter) next(ctx context.Context) (events []*auditv1.ReportedEvent) {
 	return events
 }
 
-// send reports events one by one, as each may be known already under its id, and gives those that are to be sent again.
+// send reports events together and gives those that are to be sent again. When the audit service refuses them as they are, it has taken
+// none: they are sent one by one, so that only what is refused is lost.
 func (r *Reporter) send(ctx context.Context, events []*auditv1.ReportedEvent) (again []*auditv1.ReportedEvent) {
 	ctx = metadata.NewOutgoingContext(context.WithoutCancel(ctx), metadata.MD{})
+	code := r.append(ctx, events)
+	switch {
+	case told(code):
+		return nil
+	case !refused(code):
+		r.waits(ctx, code)
+		return events
+	}
 	for i, e := range events {
-		one, cancel := context.WithTimeout(ctx, sendTime)
-		_, err := r.cfg.Audit.AppendAuditEvents(one, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{e}})
-		cancel()
-		switch status.Code(err) {
-		case codes.OK, codes.AlreadyExists: // another gateway, or this one before it was started anew, has told of it
-		case codes.InvalidArgument, codes.PermissionDenied:
-			r.cfg.Log.ErrorContext(ctx, "the audit service does not take an event of the gateway", "action", e.GetAction())
-			r.dropped.Add(ctx, 1, metric.WithAttributes(attribute.String("action", e.GetAction())))
+		if len(events) > 1 {
+			code = r.append(ctx, events[i:i+1])
+		}
+		switch {
+		case told(code):
+		case refused(code):
+			r.cfg.Log.ErrorContext(ctx, "the audit service does not take an event of the gateway", "event", e.GetAction(), "code", code.String())
+			r.drop(ctx, e)
 		default:
-			r.cfg.Log.WarnContext(ctx, "the gateway's events wait: the audit service does not take them", "code", status.Code(err).String())
+			r.waits(ctx, code)
 			return events[i:]
 		}
 	}
 	return nil
+}
+
+// append makes one report.
+func (r *Reporter) append(ctx context.Context, events []*auditv1.ReportedEvent) codes.Code {
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	_, err := r.cfg.Audit.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: events})
+	return status.Code(err)
+}
+
+func (r *Reporter) waits(ctx context.Context, code codes.Code) {
+	r.cfg.Log.WarnContext(ctx, "the gateway's events wait: the audit service does not take them", "code", code.String())
+}
+
+// told reports whether the audit service has all events of a report. ALREADY_EXISTS says that it has, and one of them under another
+// time: another gateway, or this one before it was started anew, has told of that log-in.
+func told(code codes.Code) bool { return code == codes.OK || code == codes.AlreadyExists }
+
+// refused reports whether the audit service will never take a report as it is.
+func refused(code codes.Code) bool {
+	return code == codes.InvalidArgument || code == codes.PermissionDenied
 }
 
 func sleep(ctx context.Context, d time.Duration) {

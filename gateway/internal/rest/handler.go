@@ -50,7 +50,7 @@ func (c Config) complete() bool {
 func Files() []protoreflect.FileDescriptor {
 	return []protoreflect.FileDescriptor{
 		auditv1.File_privacyops_audit_v1_audit_proto, auditv1.File_privacyops_audit_v1_evidence_proto,
-		auditv1.File_privacyops_audit_v1_alerts_proto, consentv1.File_privacyops_consent_v1_consent_proto,
+		auditv1.File_privacyops_audit_v1_alerts_proto, auditv1.File_privacyops_audit_v1_keys_proto, consentv1.File_privacyops_consent_v1_consent_proto,
 		consentv1.File_privacyops_consent_v1_register_proto, consentv1.File_privacyops_consent_v1_rights_proto,
 		consentv1.File_privacyops_consent_v1_documents_proto, erasurev1.File_privacyops_erasure_v1_erasure_proto,
 		exportv1.File_privacyops_export_v1_export_proto,

@@ -41,6 +41,7 @@ func (h *Handler) newMux(ctx context.Context) (*runtime.ServeMux, error) {
 	return mux, errors.Join(
 		auditv1.RegisterAuditLogHandlerClient(ctx, mux, auditv1.NewAuditLogClient(h.conns["privacyops.audit.v1"])),
 		auditv1.RegisterAuditEvidenceHandlerClient(ctx, mux, auditv1.NewAuditEvidenceClient(h.conns["privacyops.audit.v1"])),
+		auditv1.RegisterAuditKeepingHandlerClient(ctx, mux, auditv1.NewAuditKeepingClient(h.conns["privacyops.audit.v1"])),
 		auditv1.RegisterAuditMonitoringHandlerClient(ctx, mux, auditv1.NewAuditMonitoringClient(h.conns["privacyops.audit.v1"])),
 		consentv1.RegisterConsentsHandlerClient(ctx, mux, consentv1.NewConsentsClient(h.conns["privacyops.consent.v1"])),
 		consentv1.RegisterLegalBasisHandlerClient(ctx, mux, consentv1.NewLegalBasisClient(h.conns["privacyops.consent.v1"])),

@@ -3,6 +3,7 @@ package evidencecheck
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -52,7 +53,7 @@ func (v *verifier) certificate(path string, trust certificate.Trust) error {
 	if !slices.Contains(v.report.CertificateKeys, found.CertificateKey) {
 		v.report.CertificateKeys = append(v.report.CertificateKeys, found.CertificateKey)
 	}
-	delete(v.announced, found.StatementSHA256)
+	delete(v.announced, sha256.Sum256([]byte(found.StatementSHA256)))
 	v.report.Certificates++
 	v.tally.Certificate(s)
 	return nil

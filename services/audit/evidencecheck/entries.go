@@ -96,7 +96,7 @@ func (v *verifier) events() error {
 		return err
 	}
 	defer lines.Close()
-	v.tally, v.announced = dossier.NewTally(v.manifest.StartTime, v.manifest.EndTime), map[string]bool{}
+	v.tally, v.announced = dossier.NewTally(v.manifest.StartTime, v.manifest.EndTime), map[dossier.Hash]bool{}
 	scan := bufio.NewScanner(lines)
 	scan.Buffer(make([]byte, 0, 1<<16), maxLine)
 	var buf []byte
@@ -187,8 +187,8 @@ func (v *verifier) lines(index uint64, leaf []byte, entry dossier.Entry, scan *b
 		if line.Reading == dossier.Unreadable {
 			v.walked.unreadable++
 		}
-		if hash := line.Detail["statementSha256"]; hash != "" {
-			v.announced[hash] = true
+		if hash := line.Detail["statementSha256"]; hash != "" && len(v.announced) < dossier.MaxMembers {
+			v.announced[sha256.Sum256([]byte(hash))] = true
 		}
 	}
 	v.walked.entries++

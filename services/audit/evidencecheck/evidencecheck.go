@@ -8,6 +8,7 @@
 //   - MANIFEST, SIGNATURE: the manifest can be read, and the log's key signed it
 //   - FILES: every member that must be there is, no other is, and each has the size and the SHA-256 that the manifest says
 //   - CHECKPOINT: the log signed the checkpoint, under its own name
+//   - WITNESSES: those signed it too of whom the manifest says so (C2SP cosignature/v1), and of whom the caller asks it
 //   - PROOF: all entries together lead to the checkpoint's root (RFC 9162)
 //   - EVENTS: each line of events.jsonl follows from its entry; sealed parts are opened with the entry's own key
 //   - COMPLETENESS: the controller's numbers run without a gap from before the period to after it
@@ -19,6 +20,10 @@
 //
 // A package names the log's key, so that it verifies alone; that shows only that nobody changed it since. Who pins the key ([Trust])
 // knows in addition which log it is from; Report.Pinned says which of the two was the case.
+//
+// So it is with witnesses. The package names them, and each of their signatures is verified; but who made the package may have made the
+// witnesses too. Only one whose key the caller has from the witness himself (Trust.WitnessKeys, Trust.WitnessPolicy) says that somebody
+// outside saw the same log, and saw it only grow. Witness.Pinned says of each which it is.
 //
 // # Hostile files
 //
@@ -48,6 +53,7 @@ const (
 	CheckSignature    Check = "SIGNATURE"
 	CheckFiles        Check = "FILES"
 	CheckCheckpoint   Check = "CHECKPOINT"
+	CheckWitnesses    Check = "WITNESSES"
 	CheckProof        Check = "PROOF"
 	CheckEvents       Check = "EVENTS"
 	CheckCompleteness Check = "COMPLETENESS"
@@ -85,6 +91,10 @@ type Trust struct {
 	LogKeys []string
 	// CertificateKeys are of those who may sign erasure certificates.
 	CertificateKeys []string
+	// WitnessKeys are of witnesses each of whom must have signed the checkpoint: keys of type 4 (C2SP cosignature/v1).
+	WitnessKeys []string
+	// WitnessPolicy says which witnesses are enough: `witness`, `group` and `quorum` lines; nil asks for none.
+	WitnessPolicy []byte
 }
 
 // Report says what was verified.
@@ -102,8 +112,8 @@ type Report struct {
 	Origin   string `json:"origin"`
 	LogKey   string `json:"logKey"`
 	TreeSize uint64 `json:"treeSize"`
-	// Cosignatures is how many others than the log signed the checkpoint. Whose they are is for who has the witnesses' keys.
-	Cosignatures int `json:"cosignatures"`
+	// Witnesses says who else signed the checkpoint.
+	Witnesses Witnesses `json:"witnesses"`
 
 	// FirstNumber to LastNumber are the controller's entries in the period.
 	FirstNumber  uint64 `json:"firstNumber"`

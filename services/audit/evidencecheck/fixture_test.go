@@ -33,6 +33,8 @@ type world struct {
 	unsealed  bool
 	log       *bigLog
 	sealedKey []byte
+	policy    []byte // of the witnesses; nil: there are none
+	cosigners []note.Signer
 }
 
 // reader makes the same random numbers for the same seed, so that packages can be compared.
@@ -59,6 +61,13 @@ func newWorld(t testing.TB, made int) *world {
 		must(t, w.log.add(raw))
 	}
 	return w
+}
+
+// within is the same world for one run of a fuzz target.
+func (w *world) within(t testing.TB) *world {
+	same := *w
+	same.TB = t
+	return &same
 }
 
 func must(t testing.TB, err error) {
@@ -102,8 +111,7 @@ func (w *world) entry(index int) audit.Entry {
 // sealed seals an event as the keys of people do.
 func (w *world) sealed(e audit.Event) audit.Event {
 	e.SubjectRefs = []audit.SubjectRef{"sub_0123456789abcdef0123456789abcdef01234567"}
-	plain, err := e.Secret()
-	must(w, err)
+	plain := e.Secret()
 	bound := e
 	bound.People = []audit.KeyID{{1, 2, 3}}
 	block, err := aes.NewCipher(w.sealedKey)
@@ -132,14 +140,14 @@ func (w *world) Following(_ context.Context, _ evidence.ControllerID, after evid
 	return out, nil
 }
 
-// Head, Tile and Public implement evidence.Log.
-func (w *world) Head(context.Context) (evidence.Head, error) {
+// Head, Tile, Public and Policy implement evidence.Log.
+func (w *world) Head(context.Context, uint64) (evidence.Head, error) {
 	root, err := tlog.TreeHash(w.log.size, tlog.HashReaderFunc(w.log.read))
 	if err != nil {
 		return evidence.Head{}, err
 	}
 	text := fmt.Sprintf("log.example/audit\n%d\n%s\n", w.log.size, root)
-	signed, err := note.Sign(&note.Note{Text: text}, w.signer)
+	signed, err := note.Sign(&note.Note{Text: text}, append([]note.Signer{w.signer}, w.cosigners...)...)
 	return evidence.Head{Size: uint64(w.log.size), Root: root[:], Checkpoint: signed}, err
 }
 
@@ -152,6 +160,7 @@ func (w *world) Tile(_ context.Context, level, index uint64, width uint8) ([]byt
 }
 
 func (w *world) Public() string { return w.key }
+func (w *world) Policy() []byte { return w.policy }
 
 // EntryKey implements evidence.Keys: with unsealed there is the key, else it is destroyed.
 func (w *world) EntryKey(_ context.Context, _ evidence.ControllerID, leaf []byte) ([]byte, error) {
@@ -212,13 +221,17 @@ func (w *world) certificate() ([]byte, error) {
 	return certificate.Issue(s, certificate.Log{Key: w.key, Leaf: leaf, Index: 0, TreeSize: 1, Hashes: [][]byte{}, Checkpoint: string(signed)}, signer)
 }
 
+// request asks for the evidence of the year.
+func (w *world) request() *evidence.Evidence {
+	w.Helper()
+	e, err := evidence.New(evidence.Ref{Controller: "north", ID: "0190d3c0-0000-7000-8000-00000000ffff"}, begin, begin.AddDate(1, 0, 0), "da", begin.AddDate(1, 0, 0).Add(time.Hour))
+	must(w, err)
+	return e
+}
+
 // gather writes the package of the year.
 func (w *world) gather(to io.Writer) error {
-	e, err := evidence.New(evidence.Ref{Controller: "north", ID: "0190d3c0-0000-7000-8000-00000000ffff"}, begin, begin.AddDate(1, 0, 0), "da", begin.AddDate(2, 0, 0))
-	if err != nil {
-		return err
-	}
-	return w.sources().Gather(context.Background(), e, to, begin.AddDate(1, 0, 1), func(int64) error { return nil })
+	return w.sources().Gather(context.Background(), w.request(), to, begin.AddDate(1, 0, 1), func(int64) error { return nil })
 }
 
 func (w *world) sources() evidence.Sources {
@@ -231,6 +244,14 @@ func (w *world) file() []byte {
 	var out bytes.Buffer
 	must(w, w.gather(&out))
 	return out.Bytes()
+}
+
+// note signs a text with the log's key.
+func (w *world) note(text string) []byte {
+	w.Helper()
+	signed, err := note.Sign(&note.Note{Text: text}, w.signer)
+	must(w, err)
+	return signed
 }
 
 func check(file []byte, trust Trust) (Report, error) {

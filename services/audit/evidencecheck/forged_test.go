@@ -19,34 +19,64 @@ import (
 // deceive. A member that becomes nil is left out.
 func (w *world) forged(change func(path string, raw []byte) []byte, manifest func(*dossier.Manifest)) []byte {
 	w.Helper()
+	return w.forgedWith(change, manifest, "")
+}
+
+// forgedWith is forged, with one member more where there is a name for it.
+func (w *world) forgedWith(change func(path string, raw []byte) []byte, manifest func(*dossier.Manifest), more string) []byte {
+	w.Helper()
+	members, m := w.unpacked()
+	if more != "" {
+		members = append(members, named{more, []byte("more")})
+	}
+	if manifest != nil {
+		manifest(&m)
+	}
+	return w.packed(members, m, change)
+}
+
+// named is a member of a package.
+type named struct {
+	path string
+	raw  []byte
+}
+
+// unpacked makes a package and takes it apart.
+func (w *world) unpacked() (members []named, m dossier.Manifest) {
+	w.Helper()
 	file := w.file()
 	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
 	must(w, err)
-	var out bytes.Buffer
-	to := dossier.NewWriter(&out)
 	v := &verifier{}
 	must(w, v.open(bytes.NewReader(file), int64(len(file))))
 	must(w, v.readManifest())
 	for _, f := range z.File {
-		if f.Name == dossier.ManifestPath || f.Name == dossier.SignaturePath {
+		if f.Name != dossier.ManifestPath && f.Name != dossier.SignaturePath {
+			members = append(members, named{f.Name, w.content(f)})
+		}
+	}
+	return members, v.manifest
+}
+
+// packed makes a package of members, which change may change, and signs it.
+func (w *world) packed(members []named, m dossier.Manifest, change func(path string, raw []byte) []byte) []byte {
+	w.Helper()
+	var out bytes.Buffer
+	to := dossier.NewWriter(&out)
+	for _, member := range members {
+		raw := bytes.Clone(member.raw)
+		if change != nil {
+			raw = change(member.path, raw)
+		}
+		if raw == nil {
 			continue
 		}
-		r, err := f.Open()
-		must(w, err)
-		raw, err := io.ReadAll(r)
-		must(w, err)
-		if raw = change(f.Name, raw); raw == nil {
-			continue
-		}
-		must(w, to.Member(f.Name, func(m io.Writer) error {
+		must(w, to.Member(member.path, func(m io.Writer) error {
 			_, err := m.Write(raw)
 			return err
 		}))
 	}
-	if manifest != nil {
-		manifest(&v.manifest)
-	}
-	must(w, to.Finish(&v.manifest, w.signer))
+	must(w, to.Finish(&m, w.signer))
 	return out.Bytes()
 }
 

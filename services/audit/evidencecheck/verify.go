@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -14,12 +15,13 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/entryline"
 )
 
-// Bounds of what is read into memory, and of what a package may unpack to.
+// Bounds of what is read into memory.
 const (
-	maxManifest  = 64 << 20
-	maxSmall     = 16 << 20 // checkpoint, figures, a certificate, a line of the register
-	maxLine      = 4 << 20
-	maxExpansion = 1100 // DEFLATE cannot do more
+	maxManifest = dossier.MaxMembers * 500
+	maxSmall    = 16 << 20 // checkpoint, figures, a certificate, a line of the register
+	maxLine     = 4 << 20
+	// maxBraces is how many objects a manifest has beside those of its files.
+	maxBraces = 4096
 )
 
 // Verify checks a package, `size` bytes of r. It returns ErrUnusable for a file that is no package of this format, ErrTrust for an
@@ -30,11 +32,15 @@ func Verify(r io.ReaderAt, size int64, trust Trust) (Report, error) {
 }
 
 func verify(r io.ReaderAt, size int64, trust Trust, read dossier.Read) (Report, error) {
-	v := &verifier{trust: trust, read: read, report: Report{CertificateKeys: []string{}, DoesNotProve: []string{}}}
+	v := &verifier{trust: trust, read: read, report: Report{CertificateKeys: []string{}, DoesNotProve: []string{}, Witnesses: Witnesses{By: []Witness{}}}}
 	for _, key := range append(append([]string{}, trust.LogKeys...), trust.CertificateKeys...) {
 		if _, err := note.NewVerifier(key); err != nil {
 			return v.report, ErrTrust
 		}
+	}
+	var err error
+	if v.pins, err = readPins(trust); err != nil {
+		return v.report, err
 	}
 	if err := v.open(r, size); err != nil {
 		return Report{}, err
@@ -44,6 +50,7 @@ func verify(r io.ReaderAt, size int64, trust Trust, read dossier.Read) (Report, 
 		do    func() error
 	}{
 		{CheckManifest, v.readManifest}, {CheckSignature, v.signature}, {CheckFiles, v.files}, {CheckCheckpoint, v.checkpoint},
+		{CheckWitnesses, v.witnesses},
 		{CheckProof, v.proof}, {CheckEvents, v.events}, {CheckCompleteness, v.completeness}, {CheckCertificates, v.certificates},
 		{CheckFigures, v.figures}, {CheckRegister, v.register}, {CheckReport, v.reports},
 	} {
@@ -58,6 +65,7 @@ func verify(r io.ReaderAt, size int64, trust Trust, read dossier.Read) (Report, 
 // verifier goes through one package.
 type verifier struct {
 	trust     Trust
+	pins      pins
 	read      dossier.Read
 	report    Report
 	container *dossier.Container
@@ -68,7 +76,7 @@ type verifier struct {
 	root      dossier.Hash
 	tally     *dossier.Tally
 	walked    walked
-	announced map[string]bool // statements of certificates that events announce
+	announced map[dossier.Hash]bool // statements of certificates that events announce
 }
 
 // failure gives an error of a check its form.
@@ -98,6 +106,9 @@ func (e *VerifyError) at(index uint64) *VerifyError {
 // open checks the container. A file that is no ZIP, or has no manifest, is no package.
 func (v *verifier) open(r io.ReaderAt, size int64) error {
 	c, err := dossier.OpenContainer(r, size)
+	if errors.Is(err, dossier.ErrHostile) {
+		return fmt.Errorf("%w: %s", ErrUnusable, strings.TrimPrefix(err.Error(), "dossier: "))
+	}
 	if err != nil {
 		if !looksLikePackage(r, size) {
 			return ErrUnusable
@@ -105,17 +116,14 @@ func (v *verifier) open(r io.ReaderAt, size int64) error {
 		return &VerifyError{Check: CheckContainer, Detail: strings.TrimPrefix(err.Error(), "dossier: ")}
 	}
 	v.container, v.members = c, map[string]*dossier.Member{}
+	if !slices.ContainsFunc(c.Members, func(m *dossier.Member) bool { return m.Path == dossier.ManifestPath }) {
+		return ErrUnusable
+	}
 	for _, m := range c.Members {
-		if v.members[m.Path] != nil {
-			return &VerifyError{Check: CheckContainer, File: m.Path, Detail: "is in it twice"}
-		}
-		if m.Size < 0 || m.Size/maxExpansion > m.StoredSize+1 {
-			return &VerifyError{Check: CheckContainer, File: m.Path, Detail: "claims to unpack to more than it can"}
+		if !dossier.Known(m.Path) {
+			return &VerifyError{Check: CheckContainer, File: m.Path, Detail: "is no file of an evidence package"}
 		}
 		v.members[m.Path] = m
-	}
-	if v.members[dossier.ManifestPath] == nil {
-		return ErrUnusable
 	}
 	v.report.Passed = append(v.report.Passed, CheckContainer)
 	return nil
@@ -158,6 +166,9 @@ func (v *verifier) small(path string, limit int64) ([]byte, error) {
 func (v *verifier) readManifest() (err error) {
 	if v.raw, err = v.small(dossier.ManifestPath, maxManifest); err != nil {
 		return err
+	}
+	if bytes.Count(v.raw, []byte("{")) > len(v.container.Members)+maxBraces { // before they become so many values in memory
+		return bad(dossier.ManifestPath, "lists more than the package has")
 	}
 	d := json.NewDecoder(bytes.NewReader(v.raw))
 	d.DisallowUnknownFields()

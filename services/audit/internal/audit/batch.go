@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -159,12 +158,18 @@ func eventID(raw []byte) EventID {
 
 // binary is the inverse of eventID. It returns false for what eventID does not write.
 func (id EventID) binary() (raw [16]byte, ok bool) {
-	digits := strings.ReplaceAll(string(id), "-", "")
-	if len(digits) != 32 {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return raw, false
 	}
-	if _, err := hex.Decode(raw[:], []byte(digits)); err != nil {
-		return raw, false
+	var text [32]byte
+	for at, part := range [][2]int{{0, 8}, {9, 13}, {14, 18}, {19, 23}, {24, 36}} {
+		copy(text[part[0]-at:], id[part[0]:part[1]])
 	}
-	return raw, eventID(raw[:]) == id
+	for _, c := range text {
+		if !hexAlphabet[c] {
+			return raw, false
+		}
+	}
+	_, err := hex.Decode(raw[:], text[:])
+	return raw, err == nil
 }

@@ -10,60 +10,7 @@ const (
 	maxOffset = 3600 * 1_000_000
 	// maxActivity is how long an activity may be, so that its resource name keeps its bound.
 	maxActivity = 200
-	maxRef      = 128
-	maxText     = 512
 )
-
-// alphabet is a set of bytes. There may be thousands of decisions a second, too many for regular expressions.
-type alphabet [256]bool
-
-const lettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-var (
-	refAlphabet      = alphabetOf(lettersAndDigits + "._:~+/=-")
-	textAlphabet     = alphabetOf(lettersAndDigits + "._:~/+=,-")
-	activityAlphabet = alphabetOf(lettersAndDigits + "._~:-")
-)
-
-func alphabetOf(chars string) *alphabet {
-	var a alphabet
-	for _, c := range []byte(chars) {
-		a[c] = true
-	}
-	return &a
-}
-
-// spells reports whether s consists of the alphabet's bytes and is from least to most long.
-func (a *alphabet) spells(s string, least, most int) bool {
-	if len(s) < least || len(s) > most {
-		return false
-	}
-	for i := range len(s) {
-		if !a[s[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-// validRef reports whether s can be a pseudonymous reference.
-func validRef(s string) bool { return refAlphabet.spells(s, 1, maxRef) }
-
-// validText reports whether s can be the value of a detail or a text of a batch.
-func validText(s string) bool { return textAlphabet.spells(s, 0, maxText) && !isCivil(s) }
-
-// isCivil recognises the written form of a Danish personal number.
-func isCivil(s string) bool {
-	if len(s) != 11 || s[6] != '-' {
-		return false
-	}
-	for i := range len(s) {
-		if i != 6 && (s[i] < '0' || s[i] > '9') {
-			return false
-		}
-	}
-	return true
-}
 
 // validateBatch checks an event that stands for decisions, beyond what holds for every event.
 func (e Event) validateBatch() error {
@@ -159,7 +106,7 @@ func (b *Batch) check(d *Decision) (field, problem string) {
 
 func (b *Batch) hasText(place uint32) bool { return int64(place) < int64(len(b.Texts)) }
 
-// validUUID says of 16 bytes what eventIDPattern would say of their text.
+// validUUID says of 16 bytes what validID says of their text.
 func validUUID(id []byte) bool {
 	return len(id) == 16 && id[6]>>4 >= 1 && id[6]>>4 <= 8 && id[8]>>6 == 0b10
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"time"
 )
 
 // batch is what one turn adds to the log.
@@ -26,6 +25,7 @@ func (r *Recorder) record(ctx context.Context, calls []*report) error {
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
+	calls = r.draft(ctx, calls)
 	known, err := r.lookUp(ctx, calls)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
@@ -46,11 +46,12 @@ func (r *Recorder) lookUp(ctx context.Context, calls []*report) (map[EventID]Kno
 	known := map[EventID]Known{}
 	var ids []EventID
 	for _, c := range calls {
-		for _, d := range c.drafts {
-			if k, recent := r.follower.recent(d.event.ID); recent {
-				known[d.event.ID] = k
+		for i := range c.events {
+			id := c.events[i].ID
+			if k, recent := r.follower.recent(id); recent {
+				known[id] = k
 			} else {
-				ids = append(ids, d.event.ID)
+				ids = append(ids, id)
 			}
 		}
 	}
@@ -69,8 +70,8 @@ func (r *Recorder) number(calls []*report, known map[EventID]Known) *batch {
 		b.heads.LastReceived = now
 	}
 	for _, c := range calls {
-		for i, d := range c.drafts {
-			c.receipts[i] = r.stamp(b, d)
+		for i := range c.drafts {
+			c.receipts[i] = r.stamp(b, &c.drafts[i])
 		}
 	}
 	return b
@@ -91,7 +92,7 @@ func (r *Recorder) stamp(b *batch, d *draft) Receipt {
 	}
 	sequence, received := last+1, b.heads.LastReceived
 	b.heads.Sequences[c] = sequence
-	leaf := d.stamped(sequence, received)
+	leaf := stamped(d.leaf, d.stamps, sequence, received)
 	b.entries = append(b.entries, Placed{
 		Entry: Entry{Event: d.event, ReceivedTime: received, ControllerSequence: sequence},
 		Leaf:  leaf, Digest: d.digest, Index: b.heads.Next,
@@ -125,10 +126,7 @@ func (r *Recorder) add(ctx context.Context, b *batch) error {
 	r.heads.Next, r.heads.LastReceived = b.heads.Next, b.heads.LastReceived
 	maps.Copy(r.heads.Sequences, b.heads.Sequences)
 	r.follower.take(b.entries)
-	r.heavyAt = time.Time{}
-	if b.bytes > largeLeaf*len(b.entries) {
-		r.heavyAt = r.clock.Now()
-	}
+	r.last.at, r.last.events, r.last.bytes = r.clock.Now(), len(b.entries), b.bytes
 	return nil
 }
 

@@ -1,75 +1,90 @@
 package audit
 
 import (
-	"bytes"
+	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"strconv"
-	"time"
+	"fmt"
 )
 
-// draft is an event on its way to become an entry. Its leaf is written but for the two stamps, which are known late and one entry
-// after the other; so all that takes time is done before, by each caller for itself.
+// draft is an event on its way to become an entry: its leaf is written but for the two stamps, which are known last.
 type draft struct {
-	event Event
-	// leaf without its stamps, which belong at the places sequence and received.
-	leaf               []byte
-	sequence, received int
-	digest             [sha256.Size]byte
+	event  Event
+	leaf   []byte
+	stamps stamps
+	digest [sha256.Size]byte
 }
 
-// The stamps as they stand in a leaf. Before controllerSequence a leaf has no object with keys of the reporter's choice, and
-// behind receivedTime none either: the first and the last of these texts are the stamps.
-const (
-	draftSequence = `"controllerSequence":1,`
-	draftReceived = `"receivedTime":"2000-01-01T00:00:00.000000Z",`
-)
-
-var draftTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// stampsLength is how much the longest stamps add to a leaf.
-const stampsLength = len(`"controllerSequence":9007199254740991,`) + len(draftReceived)
-
-// newDraft checks an event, which is canonical, and writes its leaf.
-func newDraft(e Event) (*draft, *FieldError) {
-	if err := e.Validate(); err != nil {
-		return nil, fieldError(err)
-	}
-	l := eventLeaf(e)
-	l.ControllerSequence, l.ReceivedTime = 1, draftTime.Format(timeLayout)
-	raw, err := json.Marshal(l)
-	if err != nil {
-		return nil, fieldError(err)
-	}
-	sequence, received := bytes.Index(raw, []byte(draftSequence)), bytes.LastIndex(raw, []byte(draftReceived))
-	if sequence < 0 || received < sequence {
-		return nil, &FieldError{"event", "has no canonical JSON form"}
-	}
-	raw = append(raw[:received], raw[received+len(draftReceived):]...)
-	raw = append(raw[:sequence], raw[sequence+len(draftSequence):]...)
-	d := &draft{event: e, leaf: raw, sequence: sequence, received: received - len(draftSequence), digest: sha256.Sum256(raw)}
+// newDraft writes the leaf of an event, which is valid and sealed if it is to be. It refuses one that is too long.
+func newDraft(e Event) (draft, *FieldError) {
+	leaf, at := writeEvent(&e)
+	d := draft{event: e, leaf: leaf, stamps: at}
 	if e.IsSealed() { // known again by its open part
-		if d.digest, err = e.Digest(); err != nil {
-			return nil, fieldError(err)
+		d.digest = e.Digest()
+	} else {
+		d.digest = sha256.Sum256(leaf)
+	}
+	return d, e.fits(len(leaf) + stampsLength)
+}
+
+// draft seals the events of reports and writes their leaves, and returns the reports that go on. All are sealed at once: what that
+// takes for each event is little beside what it takes for each call. Where it fails each report is tried alone, so that the keys of
+// one controller stop nobody else.
+func (r *Recorder) draft(ctx context.Context, calls []*report) (drafted []*report) {
+	if err := r.seal(ctx, calls); err != nil {
+		for _, c := range calls {
+			c.err = r.seal(ctx, []*report{c})
 		}
 	}
-	return d, d.tooLong()
+	for _, c := range calls {
+		if c.err == nil {
+			c.err = c.write()
+		}
+		if c.err == nil {
+			drafted = append(drafted, c)
+		}
+	}
+	return drafted
 }
 
-func (d *draft) tooLong() *FieldError {
-	return d.event.fits(len(d.leaf) + stampsLength)
+// seal seals the events of reports, if they are to be.
+func (r *Recorder) seal(ctx context.Context, calls []*report) error {
+	if r.opts.Sealer == nil {
+		return nil
+	}
+	var events []Event
+	for _, c := range calls {
+		events = append(events, c.events...)
+	}
+	sealed, err := r.opts.Sealer.Seal(ctx, events)
+	if err != nil {
+		return fmt.Errorf("audit: sealing events: %w", err)
+	}
+	for _, c := range calls {
+		sealed = sealed[copy(c.events, sealed):]
+	}
+	return nil
 }
 
-// stamped returns the leaf of the entry that the event becomes: what Entry.Leaf returns.
-func (d *draft) stamped(sequence uint64, received time.Time) []byte {
-	out := make([]byte, 0, len(d.leaf)+stampsLength)
-	out = append(out, d.leaf[:d.sequence]...)
-	out = append(out, `"controllerSequence":`...)
-	out = strconv.AppendUint(out, sequence, 10)
-	out = append(out, ',')
-	out = append(out, d.leaf[d.sequence:d.received]...)
-	out = append(out, `"receivedTime":"`...)
-	out = received.UTC().AppendFormat(out, timeLayout)
-	out = append(out, `",`...)
-	return append(out, d.leaf[d.received:]...)
+// write writes the leaves of a report.
+func (c *report) write() error {
+	c.drafts = make([]draft, len(c.events))
+	for i, e := range c.events {
+		var err *FieldError
+		if c.drafts[i], err = newDraft(e); err != nil {
+			return &InvalidEventError{i, err}
+		}
+	}
+	return nil
+}
+
+// size is about how long the event's leaf will be.
+func (e *Event) size() int {
+	n := 700 + 100*len(e.SubjectRefs)
+	for key, value := range e.Detail {
+		n += len(key) + len(value)
+	}
+	if e.Batch != nil {
+		n += 170 * len(e.Batch.Decisions)
+	}
+	return n
 }

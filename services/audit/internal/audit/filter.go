@@ -59,12 +59,12 @@ func (f *Filter) set(field, value string) error {
 		target *string
 		valid  func(string) bool
 	}{
-		"service":  {&f.Service, servicePattern.MatchString},
+		"service":  {&f.Service, validService},
 		"action":   {&f.Action, validActionFilter},
 		"kind":     {(*string)(&f.Kind), func(s string) bool { return Kind(s).Valid() }},
 		"outcome":  {(*string)(&f.Outcome), func(s string) bool { return Outcome(s).Valid() }},
 		"actor":    {&f.ActorRef, validRef},
-		"resource": {&f.Resource, resourcePattern.MatchString},
+		"resource": {&f.Resource, validResource},
 		"trace_id": {&f.TraceID, validTraceID},
 	}
 	t, known := fields[field]
@@ -124,12 +124,12 @@ func fits[T ~string](want, is T) bool { return want == "" || want == is }
 
 func validActionFilter(s string) bool {
 	if noun, ok := strings.CutSuffix(s, ".*"); ok {
-		return actionPattern.MatchString(noun + ".x")
+		return validAction(noun + ".x")
 	}
-	return actionPattern.MatchString(s)
+	return validAction(s)
 }
 
-func validTraceID(s string) bool { return tracePattern.MatchString("00-" + s + "-0000000000000000-00") }
+func validTraceID(s string) bool { return validTrace("00-" + s + "-0000000000000000-00") }
 
 // filterTokens splits a filter into words, quoted values (with their quotes) and equal signs. A quoted value never
 // counts as a word, so `"AND"` does not join.

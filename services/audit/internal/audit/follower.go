@@ -18,6 +18,8 @@ type FollowerOptions struct {
 	MaxLag, MaxLagBytes int
 	// Backoff is the pause after a failure; one second by default.
 	Backoff time.Duration
+	// Added, if not nil, is handed the entries that Run has added to the index, in the order of the log.
+	Added func([]Placed)
 	// Logger receives failures; it holds no content of entries. Nothing is logged by default.
 	Logger *slog.Logger
 }
@@ -177,6 +179,9 @@ func (f *Follower) step(ctx context.Context) (int, error) {
 		}
 	}
 	f.forget(next, false)
+	if f.opts.Added != nil {
+		f.opts.Added(entries)
+	}
 	return len(entries), nil
 }
 

@@ -149,21 +149,17 @@ func TestDigestIsOfTheReport(t *testing.T) {
 	a := golden()
 	b := a
 	b.ReceivedTime, b.ControllerSequence = a.ReceivedTime.Add(time.Hour), 7
-	da, err := a.Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if db, err := b.Digest(); err != nil || da != db {
-		t.Errorf("what the audit service adds changes the digest (%v)", err)
+	if a.Digest() != b.Digest() {
+		t.Error("what the audit service adds changes the digest")
 	}
 	c := a.Event
 	c.OccurredTime = c.OccurredTime.In(time.FixedZone("CET", 3600)).Add(999)
-	if dc, err := c.Digest(); err != nil || da != dc {
-		t.Errorf("another zone or less than a microsecond changes the digest (%v)", err)
+	if a.Digest() != c.Digest() {
+		t.Error("another zone or less than a microsecond changes the digest")
 	}
 	c.Detail = map[string]string{}
-	if dc, err := c.Digest(); err != nil || da == dc {
-		t.Errorf("another detail leaves the digest as it was (%v)", err)
+	if a.Digest() == c.Digest() {
+		t.Error("another detail leaves the digest as it was")
 	}
 }
 

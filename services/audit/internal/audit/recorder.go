@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,11 @@ type RecorderOptions struct {
 	Gather time.Duration
 }
 
-// What makes leaves large, in bytes on average (single events seldom have a thousand), how many bytes of them are worth a batch
-// without a pause, and how many go into one.
 const (
+	// moment is how long a batch waits, counted from the end of the one before, for as many events as that had.
+	moment = 5 * time.Millisecond
+	// What makes leaves large, in bytes on average (single events seldom have a thousand), how many bytes of them are worth a batch
+	// without a pause, and how many go into one.
 	largeLeaf   = 4 << 10
 	worthBytes  = 256 << 10
 	recordBytes = 16 << 20
@@ -57,16 +60,20 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	waiting []*report
-	bytes   int
-	grown   chan struct{}
+	// events and bytes are those of all reports that wait.
+	events, bytes int
+	grown         chan struct{}
 
 	// turn is held by the caller who records for all that wait. The fields below are its own.
 	turn  chan struct{}
 	heads Heads
 	// sound is false until the heads are those of the log's end, and again from the moment that adding to it failed.
 	sound bool
-	// heavyAt is when a batch with large leaves was recorded last, while there was none without since.
-	heavyAt time.Time
+	// last is the batch that was recorded last.
+	last struct {
+		at            time.Time
+		events, bytes int
+	}
 }
 
 // NewRecorder returns a recorder that adds to log, which nobody else may add to, and hands what it has added to follower, whose
@@ -91,7 +98,7 @@ func (e *InvalidEventError) Error() string { return fmt.Sprintf("events[%d].%v",
 // Unwrap returns the *FieldError.
 func (e *InvalidEventError) Unwrap() error { return e.Err }
 
-// fieldError makes the *FieldError of an error of Event.Validate or of encoding.
+// fieldError makes the *FieldError of an error of Event.Validate.
 func fieldError(err error) *FieldError {
 	if f := (*FieldError)(nil); errors.As(err, &f) {
 		return f
@@ -101,7 +108,9 @@ func fieldError(err error) *FieldError {
 
 // report is a call of Accept.
 type report struct {
-	drafts   []*draft
+	events []Event
+	// drafts of the events, once they are sealed, and about how many bytes they are.
+	drafts   []draft
 	bytes    int
 	receipts []Receipt
 	err      error
@@ -120,12 +129,12 @@ func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error
 		return nil, nil
 	}
 	start := r.clock.Now()
-	call, err := r.prepare(ctx, events)
+	call, err := newReport(events)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
-	r.waiting, r.bytes = append(r.waiting, call), r.bytes+call.bytes
+	r.waiting, r.events, r.bytes = append(r.waiting, call), r.events+len(call.events), r.bytes+call.bytes
 	r.mu.Unlock()
 	notify(r.grown)
 	if err := r.await(ctx, call); err != nil {
@@ -133,36 +142,21 @@ func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error
 	}
 	for i, receipt := range call.receipts {
 		if receipt.Status == Accepted {
-			traceEvent(ctx, r.tracer, call.drafts[i].event, start, r.clock)
+			traceEvent(ctx, r.tracer, call.events[i], start, r.clock)
 		}
 	}
 	return call.receipts, nil
 }
 
-// prepare checks a report and writes its leaves but for their stamps.
-func (r *Recorder) prepare(ctx context.Context, events []Event) (*report, error) {
-	events = slices.Clone(events)
+// newReport checks a report.
+func newReport(events []Event) (*report, error) {
+	out := &report{events: slices.Clone(events), receipts: make([]Receipt, len(events)), done: make(chan struct{})}
 	for i, e := range events {
-		events[i] = e.Canonical()
-	}
-	if r.opts.Sealer != nil {
-		for i, e := range events {
-			if err := e.Validate(); err != nil {
-				return nil, &InvalidEventError{i, fieldError(err)}
-			}
+		e = e.Canonical()
+		if err := e.Validate(); err != nil {
+			return nil, &InvalidEventError{i, fieldError(err)}
 		}
-		var err error
-		if events, err = r.opts.Sealer.Seal(ctx, events); err != nil {
-			return nil, fmt.Errorf("audit: sealing events: %w", err)
-		}
-	}
-	out := &report{drafts: make([]*draft, len(events)), receipts: make([]Receipt, len(events)), done: make(chan struct{})}
-	for i, e := range events {
-		d, err := newDraft(e)
-		if err != nil {
-			return nil, &InvalidEventError{i, err}
-		}
-		out.drafts[i], out.bytes = d, out.bytes+len(d.leaf)
+		out.events[i], out.bytes = e, out.bytes+e.size()
 	}
 	return out, nil
 }
@@ -194,21 +188,26 @@ func (r *Recorder) serve(ctx context.Context, call *report) {
 	calls := r.next()
 	err := r.record(ctx, calls)
 	for _, c := range calls {
-		c.err = err
+		c.err = cmp.Or(c.err, err)
 		close(c.done)
 	}
 }
 
-// gather waits for more where the batch before was of large leaves and too little waits to be worth one.
+// gather waits for company. Whoever the batch before has answered is likely to come again at once, and where not all are awaited
+// for a moment, the first of them goes to the log alone. After a batch of large leaves it waits for as many bytes as are worth one.
 func (r *Recorder) gather() {
-	if r.heavyAt.IsZero() || r.opts.Gather <= 0 {
-		return
+	pause, heavy := moment, r.opts.Gather > 0 && r.last.bytes > largeLeaf*r.last.events
+	if heavy {
+		pause = r.opts.Gather
 	}
-	over := time.NewTimer(r.opts.Gather - r.clock.Now().Sub(r.heavyAt))
+	over := time.NewTimer(pause - r.clock.Now().Sub(r.last.at))
 	defer over.Stop()
 	for {
 		r.mu.Lock()
-		enough := r.bytes >= worthBytes
+		enough := r.events >= r.last.events
+		if heavy {
+			enough = r.bytes >= worthBytes
+		}
 		r.mu.Unlock()
 		if enough {
 			return
@@ -228,13 +227,13 @@ func (r *Recorder) next() []*report {
 	n, events, bytes := 0, 0, 0
 	for n < len(r.waiting) {
 		w := r.waiting[n]
-		if n > 0 && (events+len(w.drafts) > r.opts.Batch || bytes+w.bytes > recordBytes) {
+		if n > 0 && (events+len(w.events) > r.opts.Batch || bytes+w.bytes > recordBytes) {
 			break
 		}
-		n, events, bytes = n+1, events+len(w.drafts), bytes+w.bytes
+		n, events, bytes = n+1, events+len(w.events), bytes+w.bytes
 	}
 	calls := r.waiting[:n:n]
-	r.waiting, r.bytes = r.waiting[n:], r.bytes-bytes
+	r.waiting, r.events, r.bytes = r.waiting[n:], r.events-events, r.bytes-bytes
 	return calls
 }
 

@@ -29,10 +29,7 @@ func (e Event) IsSealed() bool {
 }
 
 // Secret returns what must be sealed of an event that names people in the open. A batch has nothing of the kind.
-func (e Event) Secret() ([]byte, error) {
-	return json.Marshal(secret{AfterDigest: e.AfterDigest, BeforeDigest: e.BeforeDigest, Detail: e.Detail, Resource: e.Resource,
-		SubjectRefs: e.SubjectRefs})
-}
+func (e Event) Secret() []byte { return writeSecret(&e) }
 
 // Sealing returns the event with keys in the place of the people whom it names and with its secret sealed under them.
 func (e Event) Sealing(people []KeyID, sealed []byte) Event {

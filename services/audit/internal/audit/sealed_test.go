@@ -96,10 +96,7 @@ func TestSecretsComeBack(t *testing.T) {
 	t.Parallel()
 	want := golden().Event
 	want.BeforeDigest, want.AfterDigest = strings.Repeat("ab", 32), strings.Repeat("cd", 32)
-	raw, err := want.Secret()
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := want.Secret()
 	sealed := want.Sealing([]audit.KeyID{keyID(1)}, bytes.Repeat([]byte{1}, 60))
 	got, err := sealed.Opened(raw)
 	if err != nil || !cmp.Equal(got, want) {
@@ -116,7 +113,7 @@ func TestSecretsComeBack(t *testing.T) {
 func TestDigestOfSealedEvents(t *testing.T) {
 	t.Parallel()
 	for name, e := range map[string]audit.Event{"single": goldenSealed().Event, "batch": goldenSealedBatch().Event} {
-		want := must(e.Digest())
+		want := e.Digest()
 		again := e
 		if e.Batch == nil {
 			again = e.Sealing([]audit.KeyID{keyID(7)}, bytes.Repeat([]byte{7}, 90))
@@ -126,11 +123,11 @@ func TestDigestOfSealedEvents(t *testing.T) {
 			b.Decisions[1].People = []audit.KeyID{keyID(7)}
 			again.Batch = &b
 		}
-		if got := must(again.Digest()); got != want {
+		if got := again.Digest(); got != want {
 			t.Errorf("%s: sealed under other keys it is another event", name)
 		}
 		again.OccurredTime = again.OccurredTime.Add(1000)
-		if got := must(again.Digest()); got == want {
+		if got := again.Digest(); got == want {
 			t.Errorf("%s: at another time it is the same event", name)
 		}
 		if len(e.People) == 0 && len(e.Batch.Decisions[1].People) != 2 {

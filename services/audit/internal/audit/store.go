@@ -57,8 +57,7 @@ func PlacedLeaf(index uint64, raw []byte) (Placed, error) {
 	if err != nil {
 		return Placed{}, err
 	}
-	digest, err := entry.Digest()
-	return Placed{entry, raw, digest, index}, err
+	return Placed{entry, raw, entry.Digest(), index}, nil
 }
 
 // Known is what an index knows of an event that is reported again.

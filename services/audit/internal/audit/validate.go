@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 )
 
@@ -23,20 +22,6 @@ const (
 	traceParentLength = 55
 )
 
-// The alphabets. None holds a space, "@" or a letter beyond ASCII, so no name and no e-mail address fits.
-var (
-	eventIDPattern    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-	controllerPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	servicePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	rolePattern       = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	actionPattern     = regexp.MustCompile(`^[a-z_]{1,40}\.[a-z_]{1,40}$`)
-	resourcePattern   = regexp.MustCompile(`^([A-Za-z0-9._~:/-]{1,300})?$`)
-	reasonPattern     = regexp.MustCompile(`^([A-Z][A-Z0-9_]{0,63})?$`)
-	tracePattern      = regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$`)
-	digestPattern     = regexp.MustCompile(`^([0-9a-f]{64})?$`)
-	detailKeyPattern  = regexp.MustCompile(`^[a-z][A-Za-z0-9_.-]{0,63}$`)
-)
-
 // FieldError says which field of an event breaks which rule. It repeats no value.
 type FieldError struct {
 	// Field is the path of the field, as in the protocol: "actor.ref".
@@ -54,17 +39,17 @@ func (e Event) Validate() error {
 		ok             bool
 		field, problem string
 	}{
-		{eventIDPattern.MatchString(string(e.ID)), "id", "must be a UUID in lower case"},
-		{e.Controller == "" || controllerPattern.MatchString(string(e.Controller)), "controller", "must be a controller id or empty"},
-		{servicePattern.MatchString(e.Service), "service", "must be the name of a service"},
-		{actionPattern.MatchString(e.Action), "action", "must be of the form noun.verb"},
+		{validID(e.ID), "id", "must be a UUID in lower case"},
+		{validController(e.Controller), "controller", "must be a controller id or empty"},
+		{validService(e.Service), "service", "must be the name of a service"},
+		{validAction(e.Action), "action", "must be of the form noun.verb"},
 		{e.Kind.Valid(), "kind", "must be one of the known kinds"},
-		{resourcePattern.MatchString(e.Resource), "resource", "must be a resource name of ids, at most 300 characters"},
+		{validResource(e.Resource), "resource", "must be a resource name of ids, at most 300 characters"},
 		{e.Outcome.Valid(), "outcome", "must be one of the known outcomes"},
-		{reasonPattern.MatchString(e.Reason), "reason", "must be a code in upper case, at most 64 characters"},
-		{tracePattern.MatchString(e.TraceParent), "traceparent", "must be a W3C trace context, version 00, or empty"},
-		{digestPattern.MatchString(e.BeforeDigest), "before_digest", "must be 64 lower-case hex digits or empty"},
-		{digestPattern.MatchString(e.AfterDigest), "after_digest", "must be 64 lower-case hex digits or empty"},
+		{validReason(e.Reason), "reason", "must be a code in upper case, at most 64 characters"},
+		{validTrace(e.TraceParent), "traceparent", "must be a W3C trace context, version 00, or empty"},
+		{validDigest(e.BeforeDigest), "before_digest", "must be 64 lower-case hex digits or empty"},
+		{validDigest(e.AfterDigest), "after_digest", "must be 64 lower-case hex digits or empty"},
 		{validTime(e.OccurredTime), "occur_time", "must be set, to a year from 2000 to 9999"},
 	}
 	for _, c := range checks {
@@ -99,7 +84,7 @@ func (a Actor) validate() error {
 		return &FieldError{"actor.roles", fmt.Sprintf("must hold at most %d roles", maxRoles)}
 	}
 	for _, r := range a.Roles {
-		if !rolePattern.MatchString(r) {
+		if !validRole(r) {
 			return &FieldError{"actor.roles", "must hold names of roles in lower case"}
 		}
 	}
@@ -123,7 +108,7 @@ func validateDetail(detail map[string]string) error {
 		return &FieldError{"detail", fmt.Sprintf("must hold at most %d entries", MaxDetails)}
 	}
 	for k, v := range detail {
-		if !detailKeyPattern.MatchString(k) {
+		if !validDetailKey(k) {
 			return &FieldError{"detail", "must have keys in lower camel case, at most 64 characters"}
 		}
 		if !validText(v) {

@@ -12,10 +12,16 @@ import (
 // ErrContainer says that a file is a ZIP, but not one that this package writes: something was added to it or altered.
 var ErrContainer = errors.New("dossier: the container is not as a package's is")
 
-// Bounds of what a verifier reads into memory.
+// ErrHostile says that a file is made to harm who opens it: it has more members than anybody could list, claims to unpack to more than
+// it can, or would unpack to somewhere else.
+var ErrHostile = errors.New("dossier: the container is hostile")
+
+// Bounds of what a verifier reads into memory, and of what a package may unpack to.
 const (
-	maxDirectory = 32 << 20
-	endLength    = 22
+	// MaxMembers is how many members a package has at most: a certificate each, beside those that every package has.
+	MaxMembers   = 100_000
+	maxDirectory = MaxMembers * 200
+	maxExpansion = 1100 // DEFLATE cannot do more
 )
 
 // Container is an opened package. Its frame (everything but the members' content) was checked byte for byte.
@@ -44,8 +50,11 @@ func OpenContainer(r io.ReaderAt, size int64) (*Container, error) {
 		return nil, err
 	}
 	archive, err := zip.NewReader(r, size)
-	if err != nil {
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	if err := harmless(archive.File); err != nil {
+		return nil, err
 	}
 	c, same := &Container{}, &matcher{of: r}
 	again := zip.NewWriter(same)
@@ -63,25 +72,6 @@ func OpenContainer(r io.ReaderAt, size int64) (*Container, error) {
 		return nil, fmt.Errorf("%w: there are bytes behind its end", ErrContainer)
 	}
 	return c, nil
-}
-
-// boundDirectory refuses a file whose list of members would fill the memory, before anything reads it.
-func boundDirectory(r io.ReaderAt, size int64) error {
-	var end [endLength]byte
-	if size < endLength {
-		return fmt.Errorf("%w: it is too short", ErrContainer)
-	}
-	if _, err := r.ReadAt(end[:], size-endLength); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if !bytes.HasPrefix(end[:], []byte("PK\x05\x06")) {
-		return fmt.Errorf("%w: it does not end as one", ErrContainer)
-	}
-	length := int64(end[12]) | int64(end[13])<<8 | int64(end[14])<<16 | int64(end[15])<<24
-	if length > maxDirectory { // that of a file beyond 4 GiB keeps its length here; only more members than 65,535 or a longer list do not
-		return fmt.Errorf("%w: it lists too many members", ErrContainer)
-	}
-	return nil
 }
 
 // copyMember writes a member as [Writer] would, with its compressed bytes as they are.

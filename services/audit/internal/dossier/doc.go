@@ -10,6 +10,7 @@
 //	leaves.bin           the entries as the log has them ([WriteLeaf]): those of the period, the last before it and the first after it
 //	proof.bin            the hashes that lead from all those entries to one checkpoint ([Fold]), 32 bytes each
 //	checkpoint           the log's signed checkpoint, with the witnesses' signatures where there are any
+//	witnesses.policy     who the witnesses are, by their keys, and how many are enough; only where the log has witnesses ([Policy])
 //	figures.json         the numbers behind the report ([Figures]), which follow from events and certificates
 //	register/…           the versions of the controller's activities that were valid in the period
 //	certificates/…       the erasure certificates that were issued in the period

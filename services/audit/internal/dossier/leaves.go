@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// maxLeaf bounds an entry's bytes in leaves.bin; the log's own bound is lower.
-const maxLeaf = 16 << 20
+// maxLeaf bounds an entry's bytes in leaves.bin: a log of tiles writes the length of each in two bytes.
+const maxLeaf = 1<<16 - 1
 
 const leafHead = 8 + 4
 

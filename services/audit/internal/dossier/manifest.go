@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
+	"slices"
 	"time"
 )
 
@@ -25,6 +27,8 @@ const (
 	MeasuresPath   = "measures.md"
 	ManifestPath   = "manifest.json"
 	SignaturePath  = "manifest.sig"
+	// WitnessesPath says who the witnesses are; there is none where the log has none.
+	WitnessesPath = "witnesses.policy"
 	// CertificateFolder holds a file `{erasure}.json` for each certificate.
 	CertificateFolder = "certificates/"
 )
@@ -33,6 +37,14 @@ const (
 func Required() []string {
 	return []string{LeavesPath, ProofPath, CheckpointPath, EventsPath, ControllerPath, ActivitiesPath, FiguresPath, MeasuresPath,
 		DanishPath, EnglishPath, ReadmePath}
+}
+
+// certificatePath is what the file of a certificate is called.
+var certificatePath = regexp.MustCompile(`^certificates/[0-9A-Za-z_-]{1,64}\.json$`)
+
+// Known reports whether a package may have a member of that name.
+func Known(path string) bool {
+	return path == ManifestPath || path == SignaturePath || path == WitnessesPath || slices.Contains(Required(), path) || certificatePath.MatchString(path)
 }
 
 // Text is a sentence in the two languages of a package.
@@ -63,9 +75,11 @@ type Manifest struct {
 	CreateTime time.Time `json:"createTime"`
 	Language   string    `json:"language"`
 	Log        Log       `json:"log"`
-	Numbers    Numbers   `json:"numbers"`
-	Counts     Counts    `json:"counts"`
-	Proves     []Text    `json:"proves"`
+	// Witnesses says who else signed the checkpoint; it is not there where the log has no witnesses.
+	Witnesses *Cosigned `json:"witnesses,omitempty"`
+	Numbers   Numbers   `json:"numbers"`
+	Counts    Counts    `json:"counts"`
+	Proves    []Text    `json:"proves"`
 	// DoesNotProve is what nobody may conclude from the package.
 	DoesNotProve []Text `json:"doesNotProve"`
 	Files        []File `json:"files"`

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -21,8 +20,10 @@ var memberTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 // Writer writes a package. Nothing is held in memory but the list of its members.
 type Writer struct {
 	zip     *zip.Writer
-	stored  *meter // of the member that was begun last
+	packer  *flate.Writer // used again for each member: a new one takes nearly a megabyte
+	stored  *meter        // of the member that was begun last
 	members []member
+	paths   map[string]bool
 	open    bool
 }
 
@@ -34,20 +35,26 @@ type member struct {
 
 // NewWriter writes a package to w.
 func NewWriter(w io.Writer) *Writer {
-	out := &Writer{zip: zip.NewWriter(w)}
+	out := &Writer{zip: zip.NewWriter(w), paths: map[string]bool{}}
 	out.zip.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
 		out.stored = newMeter(w)
-		return flate.NewWriter(out.stored, flate.DefaultCompression)
+		if out.packer != nil {
+			out.packer.Reset(out.stored)
+			return out.packer, nil
+		}
+		var err error
+		out.packer, err = flate.NewWriter(out.stored, flate.DefaultCompression)
+		return out.packer, err
 	})
 	return out
 }
 
 // Member writes a member. Members are written one after the other, each path once.
 func (w *Writer) Member(path string, write func(io.Writer) error) error {
-	if w.open || slices.ContainsFunc(w.members, func(m member) bool { return m.file.Path == path }) {
+	if w.open || w.paths[path] {
 		return errors.New("dossier: members are written one after the other, each once")
 	}
-	w.open = true
+	w.open, w.paths[path] = true, true
 	defer func() { w.open = false }()
 	to, err := w.create(path, zip.Deflate)
 	if err != nil {

@@ -10,6 +10,13 @@
 // # What a package may hold
 //
 // Sealed entries are in it with their own keys, as far as those exist. A package is therefore as sensitive as its content: on the disk
-// it is encrypted under a key that its row has, sealed, and both are destroyed together, at its end or when a key of somebody whom it
-// names is destroyed.
+// it is encrypted under a key that its row has, sealed, and both are destroyed together, at its end or when a key is destroyed under which
+// an entry of its period is sealed: what a person's erasure closes in the log must not stay open here (GDPR art. 17). Packages of other
+// periods, in which nothing is sealed under that key, stay: an erasure a day would else leave no time to fetch any. A package that was
+// fetched before is its receiver's, who is responsible for it; the report says so.
+//
+// # Witnesses
+//
+// Where the log has witnesses, a package leads to a checkpoint that enough of them have signed. Gathering waits for them for a while, and
+// then goes on without: evidence that says that nobody has witnessed it is worth more than none.
 package evidence

@@ -63,7 +63,7 @@ func reasonOf(err error) string {
 
 // gather writes the package of one evidence to a file of its own, verifies it, and notes that it is there.
 func (e *Engine) gather(ctx context.Context, found *Evidence) error {
-	span, _, err := e.Covered(ctx, found)
+	span, _, err := e.Covered(ctx, found, e.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func (e *Engine) Open(found *Evidence) (Content, error) {
 // expirePage is how many packages are deleted in one go.
 const expirePage = 100
 
-// Expire deletes the packages whose time has come, and those from before keys were destroyed: they may hold what nobody shall read any
-// more. The key goes first, since without it the file is noise.
+// Expire deletes the packages whose time has come, and those that hold what nobody shall read any more because keys were destroyed. The key
+// goes first, since without it the file is noise.
 func (e *Engine) Expire(ctx context.Context) error {
 	due, err := e.Store.Due(ctx, e.Clock.Now(), expirePage)
 	if err != nil {

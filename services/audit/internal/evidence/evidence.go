@@ -10,6 +10,8 @@ import (
 const (
 	// Keep is how long a package can be fetched.
 	Keep = 30 * 24 * time.Hour
+	// WitnessTime is how long gathering waits for witnesses, from the request on. After it the package says that they have not signed.
+	WitnessTime = 2 * time.Minute
 	// MaxPeriod is the longest period.
 	MaxPeriod = 400 * 24 * time.Hour
 )
@@ -68,7 +70,7 @@ func (s State) Valid() bool {
 const (
 	// ReasonNoController: the register has no such controller.
 	ReasonNoController = "NO_CONTROLLER"
-	// ReasonKeysDestroyed: the package was withdrawn, because keys of the controller's log were destroyed. It can be asked for anew.
+	// ReasonKeysDestroyed: the package was withdrawn, because keys were destroyed that open some of it. It can be asked for anew.
 	ReasonKeysDestroyed = "KEYS_DESTROYED"
 	// ReasonNotVerified: what was gathered did not verify, so it was not handed over. Somebody has to look at the log.
 	ReasonNotVerified = "NOT_VERIFIED"

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -55,8 +54,8 @@ type Facts struct {
 	// RequiredApprovals is how many people approve an erasure, and GracePeriod how long it can then be called back.
 	RequiredApprovals int
 	GracePeriod       time.Duration
-	// Witnesses is how many others than the log signed the enclosed checkpoint.
-	Witnesses int
+	// Witnesses says who else than the log signed the enclosed checkpoint; nil where the log has no witnesses.
+	Witnesses *dossier.Cosigned
 	// Destroyed is whether there are entries that nobody can read any more.
 	Destroyed int64
 	Origin    string
@@ -92,132 +91,30 @@ func (s Sources) Gather(ctx context.Context, e *Evidence, w io.Writer, now time.
 	return g.w.Finish(&g.manifest, s.Signer)
 }
 
-// Covered finds the entries of a period, and whether the log's checkpoint covers them and the one after them.
-func (s Sources) Covered(ctx context.Context, e *Evidence) (Span, Head, error) {
-	span, err := s.Entries.Span(ctx, e.Controller, e.Start, e.End)
-	if err != nil {
-		return span, Head{}, fmt.Errorf("evidence: find the entries: %w", err)
-	}
-	if span.After == 0 {
-		return span, Head{}, ErrNotYet
-	}
-	head, err := s.Log.Head(ctx)
-	if err != nil {
-		return span, head, fmt.Errorf("evidence: read the checkpoint: %w", err)
-	}
-	if head.Size <= span.AfterIndex {
-		return span, head, ErrNotYet
-	}
-	return span, head, nil
-}
-
 func (g *gathering) begin(now time.Time) (err error) {
-	if g.span, g.head, err = g.Covered(g.ctx, g.evidence); err != nil {
+	if g.span, g.head, err = g.Covered(g.ctx, g.evidence, now); err != nil {
 		return err
 	}
 	if g.controller, err = g.Register.Controller(g.ctx, g.evidence.Controller); err != nil {
 		return fmt.Errorf("evidence: read the register: %w", err)
 	}
 	controller, origin := g.controller, g.Signer.Name()
-	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin,
-		Witnesses: max(0, bytes.Count(g.head.Checkpoint, []byte("\n\u2014 "))-1)}
+	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin, Witnesses: g.head.cosigned}
 	g.manifest = dossier.Manifest{
 		Format: dossier.Format, Evidence: g.evidence.Name(), Controller: string(g.evidence.Controller), DisplayName: controller.DisplayName,
 		StartTime: g.evidence.Start, EndTime: g.evidence.End, CreateTime: now.UTC().Truncate(time.Microsecond), Language: g.evidence.Language,
-		Log:     dossier.Log{Origin: origin, Key: g.Log.Public(), Size: g.head.Size, Root: hex.EncodeToString(g.head.Root)},
+		Log: dossier.Log{Origin: origin, Key: g.Log.Public(), Size: g.head.Size, Root: hex.EncodeToString(g.head.Root)}, Witnesses: g.head.cosigned,
 		Numbers: dossier.Numbers{Before: g.span.Before.Number, First: g.span.Before.Number + 1, Last: g.span.After - 1, After: g.span.After},
 		Proves:  dossier.Proves(), DoesNotProve: dossier.DoesNotProve(),
 	}
 	return nil
 }
 
-// leaves writes the entries and, on the way, finds the hashes that prove them. Those wait in a file without a name: there may be more
-// of them than the memory should hold, and a ZIP takes one member after the other.
-func (g *gathering) leaves() error {
-	spool, err := g.Spool()
-	if err != nil {
-		return fmt.Errorf("evidence: spool: %w", err)
-	}
-	defer spool.Close()
-	nodes := dossier.NewNodes(g.head.Size, func(level, index uint64, width uint8) ([]byte, error) {
-		return g.Log.Tile(g.ctx, level, index, width)
-	})
-	buffer := bufio.NewWriterSize(spool, 1<<16)
-	err = g.w.Member(dossier.LeavesPath, func(w io.Writer) error {
-		root, err := dossier.Fold(g.head.Size, g.wanted(w), func(lo, hi uint64) (dossier.Hash, error) {
-			h, err := nodes.Part(lo, hi)
-			if err == nil {
-				g.manifest.Counts.Hashes++
-				_, err = buffer.Write(h[:])
-			}
-			return h, err
-		})
-		if err == nil && !bytes.Equal(root[:], g.head.Root) {
-			err = fmt.Errorf("%w: the index has other entries than the log", ErrContradiction)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("evidence: entries: %w", err)
-	}
-	if err := buffer.Flush(); err != nil {
-		return fmt.Errorf("evidence: spool: %w", err)
-	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("evidence: spool: %w", err)
-	}
-	return g.w.Member(dossier.ProofPath, func(w io.Writer) error {
-		_, err := io.Copy(w, spool)
-		return err
-	})
-}
-
-// wanted reads the entries from the last one before the period to the first one after it, and writes them to w.
-func (g *gathering) wanted(w io.Writer) dossier.Wanted {
-	from := g.span.Before
-	if from.Number > 0 {
-		from.Number-- // behind it is the last one before the period
-	}
-	next := g.each(from, g.span.After)
-	return func() (uint64, dossier.Hash, bool, error) {
-		entry, err := next()
-		if errors.Is(err, io.EOF) {
-			return 0, dossier.Hash{}, false, nil
-		}
-		if err != nil {
-			return 0, dossier.Hash{}, false, err
-		}
-		return entry.Index, dossier.LeafHash(entry.Leaf), true, dossier.WriteLeaf(w, entry.Index, entry.Leaf)
-	}
-}
-
-// each gives the entries behind a place up to a number, included, one after the other; io.EOF after the last. It refuses a gap.
-func (g *gathering) each(at Cursor, to uint64) func() (Entry, error) {
-	var page []Entry
-	return func() (Entry, error) {
-		if at.Number >= to {
-			return Entry{}, io.EOF
-		}
-		if len(page) == 0 {
-			var err error
-			if page, err = g.Entries.Following(g.ctx, g.evidence.Controller, at, int(min(pageSize, to-at.Number))); err != nil {
-				return Entry{}, err
-			}
-		}
-		if len(page) == 0 || page[0].Number != at.Number+1 {
-			return Entry{}, fmt.Errorf("%w: an entry is missing", ErrContradiction)
-		}
-		entry := page[0]
-		page, at = page[1:], entry.Cursor
-		return entry, nil
-	}
-}
-
 func (g *gathering) checkpoint() error {
-	return g.w.Member(dossier.CheckpointPath, func(w io.Writer) error {
-		_, err := w.Write(g.head.Checkpoint)
+	if err := g.write(dossier.CheckpointPath, g.head.Checkpoint); err != nil || g.head.policy == nil {
 		return err
-	})
+	}
+	return g.write(dossier.WitnessesPath, g.head.policy.Marshal())
 }
 
 // events writes the lines of the period's entries.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/privacyops/privacyops/services/audit/internal/dossier"
 )
 
 // Cursor is a place among a controller's entries, which are in the order of their time of receipt and of their number: 1, 2, 3, …
@@ -43,12 +45,17 @@ type Head struct {
 	Size       uint64
 	Root       []byte
 	Checkpoint []byte
+
+	policy   *dossier.Policy
+	cosigned *dossier.Cosigned
 }
 
 // Log is the public part of the log.
 type Log interface {
-	// Head returns the latest checkpoint, with the witnesses' signatures that there are.
-	Head(ctx context.Context) (Head, error)
+	// Head returns the last checkpoint that enough witnesses have cosigned, where it covers an index, else the latest one.
+	Head(ctx context.Context, index uint64) (Head, error)
+	// Policy says who the witnesses are and how many of them are enough (dossier.ParsePolicy); nil where there are none.
+	Policy() []byte
 	// Tile returns the first `width` hashes of a tile, 0 for all 256.
 	Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error)
 	// Public is the key that checks checkpoints, in the text form of signed notes.
@@ -125,8 +132,8 @@ type Store interface {
 	// Finish notes the package, or with p == nil the reason why there is none, and records it as an event, in one transaction. It fails
 	// with ErrEnded where the evidence is not GATHERING any more.
 	Finish(ctx context.Context, e *Evidence) error
-	// Due lists evidence whose package's time has come, or in whose controller's log keys were destroyed since it was asked for: then
-	// with the reason KEYS_DESTROYED.
+	// Due lists evidence whose package's time has come, or which has what only keys could open that were destroyed since it was asked
+	// for: then with the reason KEYS_DESTROYED.
 	Due(ctx context.Context, now time.Time, limit int) ([]*Evidence, error)
 	// Expire forgets a package's key, notes that it is gone and, where there is one, the reason, and records it as an event.
 	Expire(ctx context.Context, e *Evidence) error

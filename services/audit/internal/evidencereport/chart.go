@@ -41,12 +41,13 @@ type gridLine struct {
 	Text string
 }
 
+// label is a text under a bar; Anchor says which end of it is at X.
 type label struct {
-	X, Y float64
-	Text string
+	X, Y         float64
+	Text, Anchor string
 }
 
-type legend struct{ Class, Text string }
+type legend struct{ Class, Text, Count string }
 
 // column is a day or week of the period.
 type column struct {
@@ -131,7 +132,7 @@ func erasures(e dossier.ErasureFigures, w words) chart {
 	c.Labels = nil
 	step := (chartWidth - marginLeft - marginRight) / float64(len(columns))
 	for i, col := range columns {
-		c.Labels = append(c.Labels, label{round(marginLeft + (float64(i)+0.5)*step), chartHeight - marginBase + 18, col.name})
+		c.Labels = append(c.Labels, label{round(marginLeft + (float64(i)+0.5)*step), chartHeight - marginBase + 18, col.name + ": " + w.number(col.denied), "middle"})
 	}
 	return c
 }
@@ -165,27 +166,32 @@ func stacked(id string, columns []column, all []series, w words) chart {
 				fmt.Sprintf("%s: %s, %s", col.name, s.name, w.number(n))})
 		}
 	}
-	for _, i := range []int{0, len(columns) / 2, len(columns) - 1} {
-		if i >= 0 && i < len(columns) && len(c.Labels) <= i {
-			c.Labels = append(c.Labels, label{round(marginLeft + (float64(i)+0.5)*step), c.Base + 18, columns[i].name})
-		}
-	}
+	c.Labels = labels(columns, step)
 	for _, s := range all {
-		if len(all) > 1 {
-			c.Legend = append(c.Legend, legend{s.class, s.name})
+		n := int64(0)
+		for _, col := range columns {
+			n += s.value(col)
 		}
+		c.Legend = append(c.Legend, legend{s.class, s.name, w.number(n)})
 	}
-	c.Labels = spread(c.Labels)
 	return c
 }
 
-// spread keeps the texts under the first and the last bar inside the drawing.
-func spread(labels []label) []label {
-	const half = 130
-	for i := range labels {
-		labels[i].X = min(max(labels[i].X, marginLeft+half), chartWidth-marginRight-half)
+// labels name the first, the middle and the last column. The outer ones begin and end with their bars, to stay inside the drawing.
+func labels(columns []column, step float64) (out []label) {
+	const y = chartHeight - marginBase + 18
+	last := len(columns) - 1
+	if last < 0 {
+		return nil
 	}
-	return labels
+	out = append(out, label{round(marginLeft + step*0.08), y, columns[0].name, "start"})
+	if last >= 4 {
+		out = append(out, label{round(marginLeft + (float64(last/2)+0.5)*step), y, columns[last/2].name, "middle"})
+	}
+	if last > 0 {
+		out = append(out, label{round(chartWidth - marginRight - step*0.08), y, columns[last].name, "end"})
+	}
+	return out
 }
 
 func sum(c column, all []series) (n int64) {

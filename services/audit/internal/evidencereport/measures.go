@@ -18,8 +18,8 @@ Log: {{.F.Origin}}
 
 - Erasures need the approval of {{.Approvals}}. / Sletninger kræver godkendelse af {{.Godkendelser}}.
 - An approved erasure can be called back for {{.Grace}}. / En godkendt sletning kan kaldes tilbage i {{.Frist}}.
-{{if .F.Witnesses}}- The enclosed checkpoint is signed by {{.F.Witnesses}} witness(es) outside the log. / Det vedlagte kontrolpunkt er underskrevet af {{.F.Witnesses}} vidne(r) uden for loggen.
-{{else}}- The enclosed checkpoint is signed by the log alone: no witness has signed it. / Det vedlagte kontrolpunkt er kun underskrevet af loggen selv: intet vidne har underskrevet det.
+{{with .F.Witnesses}}- The enclosed checkpoint is signed by {{len .By}} of {{.Known}} witnesses outside the log; {{.Required}} are required. / Det vedlagte kontrolpunkt er underskrevet af {{len .By}} af {{.Known}} vidner uden for loggen; der kræves {{.Required}}.
+{{else}}- The enclosed checkpoint is signed by the log alone: no witnesses watch it. / Det vedlagte kontrolpunkt er kun underskrevet af loggen selv: ingen vidner følger den.
 {{end}}- Events of the period that nobody can read any more, because the keys of the people in them are destroyed: {{.F.Destroyed}}. / Hændelser i perioden, som ingen kan læse mere, fordi nøglerne til personerne i dem er destrueret: {{.F.Destroyed}}.
 
 ## How the suite is built / Sådan er systemet bygget
@@ -28,7 +28,7 @@ Log: {{.F.Origin}}
 - What an entry says of a person is sealed (AES-256-GCM) under keys that are destroyed when the person is erased. / Det, en post siger om en person, er forseglet (AES-256-GCM) under nøgler, der destrueres, når personen slettes.
 - Inside the suite people are pseudonyms: keyed hashes, different for each controller (GDPR art. 4(5), 32(1)(a)). / I systemet er personer pseudonymer: nøglede hashværdier, forskellige for hver dataansvarlig.
 - Services authenticate each other with certificates (TLS 1.3), and people with tokens that name role and controller. / Tjenester identificerer sig for hinanden med certifikater (TLS 1.3), og personer med tokens, der nævner rolle og dataansvarlig.
-- Evidence packages are encrypted on the disk and deleted after {{.Keep}} days, or at once when somebody's keys are destroyed. / Pakker som denne er krypteret på disken og slettes efter {{.Keep}} dage, eller straks når nogens nøgler destrueres.
+- Evidence packages are encrypted on the disk and deleted after {{.Keep}} days, or at once when keys are destroyed under which an event of their period is sealed. / Pakker som denne er krypteret på disken og slettes efter {{.Keep}} dage, eller straks når der destrueres nøgler, som en hændelse i deres periode er forseglet under.
 `
 
 // Measures writes the list of measures, in both languages.

@@ -86,12 +86,17 @@ func (Reporter) Readme(w io.Writer, m *dossier.Manifest) error {
 
 func (w words) functions() template.FuncMap {
 	return template.FuncMap{
-		"t":      func(key string) string { return w.say(key) },
-		"n":      w.number,
-		"date":   w.date,
-		"moment": w.moment,
-		"kind":   w.kind,
-		"text":   func(t dossier.Text) string { return t.In(w.language) },
+		"t":       func(key string) string { return w.say(key) },
+		"n":       w.number,
+		"date":    w.date,
+		"moment":  w.moment,
+		"period":  w.period,
+		"short":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+		"reason":  func(code string) coded { return coded{w.codes["reason."+code], code} },
+		"verdict": func(code string) coded { return coded{w.codes["verdict."+code], code} },
+		"more":    func(e dossier.ErasureFigures) bool { return e.Count > min(int64(len(e.Rows)), tableRows) },
+		"kind":    w.kind,
+		"text":    func(t dossier.Text) string { return t.In(w.language) },
 		"head": func(rows any) any {
 			switch r := rows.(type) {
 			case []dossier.ActionFigure:
@@ -138,6 +143,18 @@ func (w words) date(t time.Time) string {
 		return strconv.Itoa(t.Day()) + " " + t.Month().String() + " " + strconv.Itoa(t.Year())
 	}
 	return strconv.Itoa(t.Day()) + ". " + danishMonths[t.Month()-1] + " " + strconv.Itoa(t.Year())
+}
+
+// coded is a code, with a text where there is one that says it plainly.
+type coded struct{ Text, Code string }
+
+// period names the days of a period that begins and ends at midnight, and the moments of any other.
+func (w words) period(start, end time.Time) string {
+	const day = 24 * time.Hour
+	if start.Equal(start.Truncate(day)) && end.Equal(end.Truncate(day)) {
+		return w.date(start) + " " + w.say("through") + " " + w.date(end.Add(-day)) + " (UTC)"
+	}
+	return w.moment(start) + " " + w.say("upto") + " " + w.moment(end)
 }
 
 func (w words) moment(t time.Time) string { return w.date(t) + " " + t.UTC().Format("15:04") + " UTC" }

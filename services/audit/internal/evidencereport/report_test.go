@@ -52,8 +52,15 @@ func figures() *dossier.Figures {
 func manifest(language string) *dossier.Manifest {
 	return &dossier.Manifest{Format: dossier.Format, Evidence: "controllers/north/evidence/0190d3c0-0000-7000-8000-00000000ffff", Controller: "north",
 		DisplayName: "Nordskolen & <Syd>", StartTime: begin, EndTime: begin.AddDate(0, 0, 21), CreateTime: begin.AddDate(0, 1, 0), Language: language,
-		Log:     dossier.Log{Origin: "log.example/audit", Key: "log.example/audit+0123abcd+AbCd", Size: 123456, Root: strings.Repeat("0f", 32)},
+		Log: dossier.Log{Origin: "log.example/audit", Key: "log.example/audit+0123abcd+AbCd", Size: 123456, Root: strings.Repeat("0f", 32)}, Witnesses: witnesses(),
 		Numbers: dossier.Numbers{Before: 1000, First: 1001, Last: 43045, After: 43046}, Proves: dossier.Proves(), DoesNotProve: dossier.DoesNotProve()}
+}
+
+// witnesses are three of whom two have signed.
+func witnesses() *dossier.Cosigned {
+	return &dossier.Cosigned{Known: 3, Required: 2, Enough: true, By: []dossier.Cosignature{
+		{Name: "kommunen", Key: "witness.kommunen.example+0123abcd+AbCd", Time: begin.AddDate(0, 0, 22)},
+		{Name: "skolen", Key: "witness.skolen.example+89abcdef+EfGh", Time: begin.AddDate(0, 0, 22)}}}
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -98,7 +105,7 @@ func TestGolden(t *testing.T) {
 		golden(t, "readme."+language+".html", render(t, func(w io.Writer) error { return r.Readme(w, manifest(language)) }))
 	}
 	golden(t, "measures.md", render(t, func(w io.Writer) error {
-		return r.Measures(w, evidence.Facts{RequiredApprovals: 2, GracePeriod: 48 * time.Hour, Witnesses: 1, Destroyed: 7, Origin: "log.example/audit"})
+		return r.Measures(w, evidence.Facts{RequiredApprovals: 2, GracePeriod: 48 * time.Hour, Witnesses: witnesses(), Destroyed: 7, Origin: "log.example/audit"})
 	}))
 }
 

@@ -4,13 +4,14 @@ package evidencereport
 type words struct {
 	language string
 	texts    map[string]string
+	codes    map[string]string
 }
 
 func wordsOf(language string) words {
 	if language == "en" {
-		return words{"en", english}
+		return words{"en", english, englishCodes}
 	}
-	return words{"da", danish}
+	return words{"da", danish, danishCodes}
 }
 
 // say gives a text; what has none is shown as it is called.
@@ -23,10 +24,36 @@ func (w words) say(key string) string {
 
 var danishMonths = []string{"januar", "februar", "marts", "april", "maj", "juni", "juli", "august", "september", "oktober", "november", "december"}
 
+// danishCodes and englishCodes say plainly what codes mean that a report often has.
+var danishCodes = map[string]string{
+	"reason.LEGAL_BASIS_HOLDS": "Der er hjemmel", "reason.CONSENT_HOLDS": "Der er samtykke", "reason.UNKNOWN_ACTIVITY": "Aktiviteten findes ikke",
+	"reason.ACTIVITY_ARCHIVED": "Aktiviteten er ophørt", "reason.RECIPIENT_NOT_INSTRUCTED": "Modtageren er ikke omfattet",
+	"reason.LOCATION_NOT_APPROVED": "Stedet er ikke godkendt", "reason.DATA_CATEGORY_NOT_COVERED": "Oplysningerne er ikke omfattet",
+	"reason.SUBJECT_ERASED": "Personen er slettet", "reason.RESTRICTED": "Behandlingen er begrænset", "reason.OBJECTED": "Personen har gjort indsigelse",
+	"reason.NO_CONSENT": "Der er ikke samtykke", "reason.CONSENT_WITHDRAWN": "Samtykket er trukket tilbage", "reason.CONSENT_EXPIRED": "Samtykket er udløbet",
+	"reason.GUARDIAN_CONSENT_REQUIRED": "Der mangler samtykke fra forældremyndighed", "reason.FRESHNESS_UNPROVABLE": "Svaret kunne ikke vises at være nyt nok",
+	"reason.ROLE_REQUIRED": "Rollen giver ikke adgang",
+	"verdict.COMPLETE":     "Alt er slettet", "verdict.COMPLETE_WITH_KEPT": "Slettet, undtagen det, der skal bevares",
+	"verdict.NOTHING_FOUND": "Der var intet at slette", "verdict.PARTIAL": "Kun delvis slettet",
+}
+
+var englishCodes = map[string]string{
+	"reason.LEGAL_BASIS_HOLDS": "There is a legal basis", "reason.CONSENT_HOLDS": "There is consent", "reason.UNKNOWN_ACTIVITY": "There is no such activity",
+	"reason.ACTIVITY_ARCHIVED": "The activity has ended", "reason.RECIPIENT_NOT_INSTRUCTED": "The recipient is not covered",
+	"reason.LOCATION_NOT_APPROVED": "The place is not approved", "reason.DATA_CATEGORY_NOT_COVERED": "The data are not covered",
+	"reason.SUBJECT_ERASED": "The person is erased", "reason.RESTRICTED": "Processing is restricted", "reason.OBJECTED": "The person has objected",
+	"reason.NO_CONSENT": "There is no consent", "reason.CONSENT_WITHDRAWN": "The consent was withdrawn", "reason.CONSENT_EXPIRED": "The consent has expired",
+	"reason.GUARDIAN_CONSENT_REQUIRED": "Consent of a guardian is missing", "reason.FRESHNESS_UNPROVABLE": "The answer could not be shown to be recent enough",
+	"reason.ROLE_REQUIRED": "The role gives no access",
+	"verdict.COMPLETE":     "Everything is erased", "verdict.COMPLETE_WITH_KEPT": "Erased, but for what has to be kept",
+	"verdict.NOTHING_FOUND": "There was nothing to erase", "verdict.PARTIAL": "Erased in part only",
+}
+
 var danish = map[string]string{
 	"title":           "Dokumentation af behandlingen",
 	"for":             "for",
 	"period":          "Periode",
+	"through":         "til og med",
 	"upto":            "til (ikke med)",
 	"made":            "Udarbejdet",
 	"confidential":    "Denne pakke er fortrolig. Den kan læses af enhver, der har den, også det, som i loggen er forseglet under enkeltpersoners nøgler.",
@@ -35,9 +62,11 @@ var danish = map[string]string{
 	"said.entries":    "poster i loggen.",
 	"said.none":       "Der blev ikke registreret nogen hændelser i perioden.",
 	"said.denied":     "gange blev en adgang afvist.",
-	"said.logins":     "log-ins, og så mange blev afvist:",
-	"said.decisions":  "gange blev der spurgt, om oplysninger måtte behandles. Så ofte var svaret ja:",
-	"said.deny":       "og så ofte nej:",
+	"said.logins":     "log-ins lykkedes, og",
+	"said.refused":    "blev afvist.",
+	"said.decisions":  "gange blev der spurgt, om oplysninger måtte behandles:",
+	"said.allow":      "gange var svaret ja, og",
+	"said.deny":       "gange nej.",
 	"said.erasures":   "sletninger blev afsluttet med en attest.",
 	"said.unreadable": "hændelser handler om personer, som er slettet, og hvis nøgler er destrueret. De findes og er talt med, men ingen kan læse, hvem de handler om.",
 	"timeline":        "Tidslinje",
@@ -73,7 +102,11 @@ var danish = map[string]string{
 	"complete.how": "Pakken har desuden den sidste post før perioden og den første efter den, så begge ender kan efterprøves. Den, der bad om pakken, blev selv skrevet i loggen; derfor er der altid en post efter perioden.",
 	"nonumbers":    "Der er ingen numre i perioden: posten efter den følger lige efter den sidste før den.",
 	"checkpoint":   "Kontrolpunkt", "origin": "Loggens navn", "size": "Poster i loggen", "root": "Rodværdi", "key": "Loggens nøgle",
-	"proves": "Hvad pakken beviser", "notproves": "Hvad pakken ikke beviser",
+	"witnesses": "Vidner", "witnesses.of": "af", "witnesses.signed": "vidner uden for loggen har medunderskrevet kontrolpunktet;", "witnesses.required": "kræves.",
+	"witnesses.enough": "Det er nok.", "witnesses.few": "Det er ikke nok.",
+	"witnesses.trust": "Et vidne har set loggen og set, at den kun er vokset. Sammenlign vidnets nøgle med den, vidnet selv oplyser; ellers kan vidnet være databehandleren selv.",
+	"witnesses.none":  "Loggen har ingen vidner: kun den selv har underskrevet kontrolpunktet.",
+	"proves":          "Hvad pakken beviser", "notproves": "Hvad pakken ikke beviser",
 	"verify":         "Sådan efterprøves pakken",
 	"verify.how":     "Hent programmet privacyops, læg pakken (den ZIP-fil, som denne side ligger i) ved siden af, og kør kommandoen herunder. Den kræver hverken netværk eller adgang til systemet.",
 	"verify.key":     "Nøglen skal I have fra en anden kilde end pakken selv, for eksempel fra databehandleraftalen. Uden --log-key viser efterprøvningen kun, at pakken er hel.",
@@ -91,6 +124,7 @@ var english = map[string]string{
 	"title":           "Evidence of processing",
 	"for":             "for",
 	"period":          "Period",
+	"through":         "up to and including",
 	"upto":            "to (not included)",
 	"made":            "Made",
 	"confidential":    "This package is confidential. Whoever has it can read it, also what is sealed in the log under the keys of single people.",
@@ -99,9 +133,11 @@ var english = map[string]string{
 	"said.entries":    "entries of the log.",
 	"said.none":       "No events were recorded in the period.",
 	"said.denied":     "times access was refused.",
-	"said.logins":     "log-ins, and so many were refused:",
-	"said.decisions":  "times somebody asked whether data may be processed. So often the answer was yes:",
-	"said.deny":       "and so often no:",
+	"said.logins":     "log-ins succeeded, and",
+	"said.refused":    "were refused.",
+	"said.decisions":  "times somebody asked whether data may be processed:",
+	"said.allow":      "times the answer was yes, and",
+	"said.deny":       "times it was no.",
 	"said.erasures":   "erasures ended with a certificate.",
 	"said.unreadable": "events are about people who were erased and whose keys are destroyed. They are there and are counted, but nobody can read whom they are about.",
 	"timeline":        "Timeline",
@@ -137,7 +173,11 @@ var english = map[string]string{
 	"complete.how": "The package has the last entry before the period and the first one after it too, so that both ends can be checked. Asking for the package was itself entered in the log; so there always is an entry after the period.",
 	"nonumbers":    "There are no numbers in the period: the entry after it follows right on the last one before it.",
 	"checkpoint":   "Checkpoint", "origin": "Name of the log", "size": "Entries in the log", "root": "Root hash", "key": "Key of the log",
-	"proves": "What the package proves", "notproves": "What the package does not prove",
+	"witnesses": "Witnesses", "witnesses.of": "of", "witnesses.signed": "witnesses outside the log have signed the checkpoint too;", "witnesses.required": "are required.",
+	"witnesses.enough": "That is enough.", "witnesses.few": "That is not enough.",
+	"witnesses.trust": "A witness has seen the log, and has seen it only grow. Compare its key with the one that the witness itself gives you; else the witness may be the processor itself.",
+	"witnesses.none":  "The log has no witnesses: nobody but itself has signed the checkpoint.",
+	"proves":          "What the package proves", "notproves": "What the package does not prove",
 	"verify":         "How to verify the package",
 	"verify.how":     "Get the program privacyops, put the package (the ZIP file that this page is in) beside it, and run the command below. It needs neither a network nor access to the system.",
 	"verify.key":     "Take the key from another source than the package itself, for example from the processing agreement. Without --log-key the verification shows only that the package is whole.",

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
@@ -37,11 +38,13 @@ type Destroyer struct {
 	keys     *Keys
 	recorder Recorder
 	service  string
+	// stale tells that the engine's memory may hold keys, wrapped, that were destroyed since it was scrubbed.
+	stale atomic.Bool
 }
 
 // NewDestroyer returns a destroyer whose entries are reported by `service`, this one.
 func NewDestroyer(keys *Keys, recorder Recorder, service string) *Destroyer {
-	return &Destroyer{keys, recorder, service}
+	return &Destroyer{keys: keys, recorder: recorder, service: service}
 }
 
 // Subjects destroys the keys of a person and returns how many there were. When it returns without an error they are gone from the
@@ -65,6 +68,7 @@ func (d *Destroyer) destroy(ctx context.Context, what Destruction, people []Mark
 	what.Event, what.Time = audit.EventID(k.NewID()), k.Clock.Now()
 	done, err := k.Store.Destroy(ctx, what, people)
 	k.forget(done, people) // also if it is not known what the store has done
+	d.stale.Store(true)
 	if err != nil {
 		return 0, err
 	}
@@ -209,6 +213,7 @@ func (d *Destroyer) again(ctx context.Context, e audit.Event) error {
 		if err != nil {
 			return err
 		}
+		wipeRows(rows)
 		for _, row := range rows {
 			people = append(people, Marked{row.Ref, k.mark(e.Controller, row.Ref)})
 		}
@@ -217,6 +222,7 @@ func (d *Destroyer) again(ctx context.Context, e audit.Event) error {
 		return err
 	}
 	k.forget(what, people)
+	d.stale.Store(true)
 	return errors.Join(k.Store.Scrub(ctx), k.Store.Recorded(ctx, what))
 }
 
@@ -234,8 +240,23 @@ func (d *Destroyer) Run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-purge.C:
 			d.keys.memory.purge(d.keys.Clock.Now())
+			d.scrubMemory(ctx, log)
 		case <-finish.C:
 			d.sweep(ctx, log)
+		}
+	}
+}
+
+// scrubMemory makes the engine forget destroyed keys. That takes some milliseconds, so it is done for all destructions since the last
+// time at once.
+func (d *Destroyer) scrubMemory(ctx context.Context, log *slog.Logger) {
+	if !d.stale.Swap(false) {
+		return
+	}
+	if err := d.keys.Store.ScrubMemory(ctx); err != nil {
+		d.stale.Store(true)
+		if ctx.Err() == nil {
+			log.WarnContext(ctx, "destroyed keys may be left in memory, wrapped; trying again", "error_kind", fmt.Sprintf("%T", err))
 		}
 	}
 }

@@ -37,5 +37,12 @@
 // destroyed. All that works with them does so in buffers of this package that are overwritten after use, the ciphers included,
 // which is why HKDF is written out here, and the stack below is overwritten as well. The runtime may still move a
 // stack in the middle of it; and a controller's key lives inside its library until the memory is used again. Such a copy is worth
-// something only together with the rows that the destruction has deleted.
+// something only together with a wrapped key, of which therefore nothing is left either: what was read of one is overwritten after use, and
+// within seconds of a destruction what the database's client remembers ([Store].ScrubMemory). So neither the files nor a core dump have what
+// opens an entry of somebody erased; the service's tests look for it in both.
+//
+// # Keeping
+//
+// Operators can replace a controller's key ([Destroyer.Rotate]): all keys under it are wrapped anew in one transaction. At the end of an agreement
+// two of them approve that it is destroyed ([Destroyer.Terminate]).
 package keys

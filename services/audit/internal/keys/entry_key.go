@@ -13,9 +13,12 @@ func (k *Keys) EntryKey(ctx context.Context, c audit.ControllerID, e audit.Event
 	if len(e.Sealed) < audit.MinSealed || len(e.People) == 0 {
 		return nil, nil
 	}
+	k.rotation.RLock()
+	defer k.rotation.RUnlock()
 	hand := newHand()
 	defer hand.release()
 	rows, err := k.Store.Get(ctx, c, e.People) // what is stored decides, not what is remembered
+	defer wipeRows(rows)
 	if err != nil || len(rows) < len(e.People) {
 		return nil, err
 	}
@@ -33,12 +36,10 @@ func (k *Keys) EntryKey(ctx context.Context, c audit.ControllerID, e audit.Event
 
 // keyOf derives the key of a sealed event. Unlike all others it leaves the vault.
 func (v *vault) keyOf(salt []byte, keys []*secret) []byte {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	defer burn()
-	defer func() { clear(v.message[:]); clear(v.prk[:]); clear(v.key[:]) }()
-	v.derive(salt, keys)
 	out := make([]byte, secretSize)
-	copy(out, v.key[:])
+	v.use(func() {
+		v.derive(salt, keys)
+		copy(out, v.key[:])
+	})
 	return out
 }

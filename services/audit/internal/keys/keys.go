@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/privacyops/privacyops/libs/keyring"
@@ -27,7 +28,9 @@ type Config struct {
 type Keys struct {
 	Config
 	memory *memory
-	vault  vault
+	// rotation is held by who works with wrapped keys, and alone by who wraps them anew.
+	rotation sync.RWMutex
+	vault    vault
 }
 
 var _ audit.Sealer = (*Keys)(nil)
@@ -96,6 +99,8 @@ func (k *Keys) sealReport(ctx context.Context, c audit.ControllerID, r *report, 
 	if len(r.people) == 0 { // decisions about nobody
 		return nil
 	}
+	k.rotation.RLock()
+	defer k.rotation.RUnlock()
 	hand := newHand()
 	defer hand.release()
 	ids, err := k.ids(ctx, c, r.people, hand)
@@ -109,27 +114,23 @@ func (k *Keys) sealReport(ctx context.Context, c audit.ControllerID, r *report, 
 	if _, err := k.take(ctx, c, wanted, hand); err != nil {
 		return err
 	}
+	var messages []message
 	for _, place := range r.places {
-		if events[place], err = k.sealOne(events[place], ids, hand); err != nil {
-			return err
+		switch e := events[place]; e.Batch {
+		case nil:
+			events[place].People = idsFor(e.SubjectRefs, ids)
+			messages = append(messages, message{hand.keysOf(events[place].People), e.Secret(), events[place].Binding()})
+		default:
+			events[place] = naming(e, ids)
+		}
+	}
+	sealed := k.vault.seal(messages)
+	for _, place := range r.places {
+		if e := events[place]; e.Batch == nil {
+			events[place], sealed = e.Sealing(e.People, sealed[0]), sealed[1:]
 		}
 	}
 	return nil
-}
-
-// sealOne seals an event whose people have these ids and keys.
-func (k *Keys) sealOne(e audit.Event, ids map[audit.SubjectRef]audit.KeyID, hand *hand) (audit.Event, error) {
-	if e.Batch != nil {
-		return naming(e, ids), nil
-	}
-	people := idsFor(e.SubjectRefs, ids)
-	plain, err := e.Secret()
-	if err != nil {
-		return e, err
-	}
-	bound := e
-	bound.People = people
-	return e.Sealing(people, k.vault.seal(hand.keysOf(people), plain, bound.Binding())), nil
 }
 
 // naming returns a batch with keys in the place of pseudonyms.
@@ -208,6 +209,9 @@ func (k *Keys) create(ctx context.Context, c audit.ControllerID, refs []audit.Su
 			fresh[i] = Fresh{Row{id, ref, wrapped}, k.mark(c, ref), at[ref].Add(-skew)}
 		}
 		ids, err := k.Store.Create(ctx, c, key.wrapped, k.mark(c, ""), fresh)
+		for _, f := range fresh {
+			clear(f.Wrapped)
+		}
 		if !errors.Is(err, ErrGone) {
 			return ids, err
 		}
@@ -221,6 +225,9 @@ func (k *Keys) mark(c audit.ControllerID, ref audit.SubjectRef) string {
 	return k.Keyring.Digest("audit/erased", string(c), string(ref))
 }
 
+// envelopeOf is what a controller's key is bound to.
+func envelopeOf(c audit.ControllerID) string { return "controllers/" + string(c) + "/auditKeys" }
+
 // controllerKey returns the key over a controller's keys, and makes it where there is none.
 func (k *Keys) controllerKey(ctx context.Context, c audit.ControllerID) (*controllerKey, error) {
 	now := k.Clock.Now()
@@ -228,7 +235,7 @@ func (k *Keys) controllerKey(ctx context.Context, c audit.ControllerID) (*contro
 		return key, nil
 	}
 	age := k.memory.now()
-	resource := "controllers/" + string(c) + "/auditKeys"
+	resource := envelopeOf(c)
 	_, fresh, err := k.Keyring.NewEnvelope(resource)
 	if err != nil {
 		return nil, err
@@ -267,6 +274,7 @@ func (k *Keys) take(ctx context.Context, c audit.ControllerID, ids []audit.KeyID
 	if err != nil {
 		return nil, err
 	}
+	defer wipeRows(rows)
 	if err := k.unwrap(ctx, c, rows, hand); err != nil {
 		return nil, err
 	}
@@ -301,6 +309,13 @@ func (k *Keys) unwrap(ctx context.Context, c audit.ControllerID, rows []Row, han
 		hand.keys[id] = key
 	}
 	return nil
+}
+
+// wipeRows overwrites wrapped keys: whoever has one and the master key has the key.
+func wipeRows(rows []Row) {
+	for _, row := range rows {
+		clear(row.Wrapped)
+	}
 }
 
 // wrap encrypts a key, together with its id, under the controller's.

@@ -15,7 +15,7 @@ const (
 	// purgeEvery is how often keys that are too old are looked for; they are taken for too old that much earlier.
 	purgeEvery = 5 * time.Second
 	// mostKeys and mostControllers bound the unwrapped keys, and half of mostIDs the ids of keys: some 20 MiB.
-	mostKeys        = 4096
+	mostKeys        = 16 << 10
 	mostControllers = 1024
 	mostIDs         = 64 << 10
 )
@@ -163,6 +163,14 @@ func (m *memory) keepController(age uint64, c audit.ControllerID, k *controllerK
 		clear(m.controllers)
 	}
 	m.controllers[c] = k
+}
+
+// replaced forgets a controller's key, in the place of which there is another one.
+func (m *memory) replaced(c audit.ControllerID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.age++
+	delete(m.controllers, c)
 }
 
 // purge forgets keys that are too old at a time.

@@ -29,12 +29,15 @@ func (k *Keys) Open(ctx context.Context, records []audit.Record) ([]audit.Record
 
 // openAll opens the records of one controller where they stand.
 func (k *Keys) openAll(ctx context.Context, c audit.ControllerID, ids []audit.KeyID, records []audit.Record) error {
+	k.rotation.RLock()
+	defer k.rotation.RUnlock()
 	hand := newHand()
 	defer hand.release()
 	rows, err := k.Store.Get(ctx, c, ids) // what is stored decides, not what is remembered
 	if err != nil {
 		return err
 	}
+	defer wipeRows(rows)
 	refs := make(map[audit.KeyID]audit.SubjectRef, len(rows))
 	for _, row := range rows {
 		refs[row.ID] = row.Ref

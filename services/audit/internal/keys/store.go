@@ -60,17 +60,25 @@ type Store interface {
 	ControllerKey(ctx context.Context, c audit.ControllerID, fresh []byte, now time.Time) (wrapped []byte, err error)
 	// Find returns the ids of those pseudonyms of a controller that have a key.
 	Find(ctx context.Context, c audit.ControllerID, refs []audit.SubjectRef) (map[audit.SubjectRef]audit.KeyID, error)
-	// Get returns those of a controller's keys that there are.
+	// Get returns those of a controller's keys that there are. Nobody else has the memory of what is wrapped: the caller overwrites it.
 	Get(ctx context.Context, c audit.ControllerID, ids []audit.KeyID) ([]Row, error)
 	// Create stores keys and returns the id that each pseudonym has then: that of the fresh key, or of one that was stored meanwhile,
 	// or none because of its mark or whole, the mark of the controller. It fails with ErrGone when `under` is not the controller's
 	// wrapped key.
 	Create(ctx context.Context, c audit.ControllerID, under []byte, whole string, fresh []Fresh) (map[audit.SubjectRef]audit.KeyID, error)
-	// Destroy deletes the keys of pseudonyms, or with d.Whole all of the controller and its own, leaves marks, and stores d with what
+	// Rewrap replaces a controller's wrapped key, which is `old`, by `fresh`, and each key under it by what rewrap makes of it, all or nothing. It
+	// returns how many they were; ErrGone when the controller's key is another one. What rewrap gives is overwritten.
+	Rewrap(ctx context.Context, c audit.ControllerID, old, fresh []byte, rewrap func(Row) ([]byte, error)) (int, error)
+	// Approve notes that somebody approves the destruction of all of a controller's keys, and returns since when that is approved by how many
+	// different ones, the oldest first. It forgets approvals that are as old as `lapsed`. A second approval by the same is none.
+	Approve(ctx context.Context, c audit.ControllerID, actor string, now, lapsed time.Time) ([]time.Time, error)
+	// Destroy deletes the keys of pseudonyms, or with d.Whole all of the controller and its own and the approvals of that, leaves marks, and stores d with what
 	// was deleted, as not recorded yet. It returns that. Where there was nothing to delete only the marks are left.
 	Destroy(ctx context.Context, d Destruction, people []Marked) (Destruction, error)
 	// Scrub removes what the database still holds of deleted rows, as far as it can be told to.
 	Scrub(ctx context.Context) error
+	// ScrubMemory removes what this process's memory still holds of deleted rows, as far as the engine lets it.
+	ScrubMemory(ctx context.Context) error
 	// Unrecorded returns the destructions whose entry may be missing.
 	Unrecorded(ctx context.Context) ([]Destruction, error)
 	// Recorded notes that a destruction has its entry. It is known from then on, also if it was not before.

@@ -36,14 +36,25 @@ type vault struct {
 	key     secret
 }
 
-// seal encrypts under a key made of `keys`, which are in the order of their ids: salt, ciphertext and tag.
-func (v *vault) seal(keys []*secret, plain, binding []byte) []byte {
-	sealed := make([]byte, saltSize, saltSize+len(plain)+16)
-	_, _ = rand.Read(sealed) // crypto/rand.Read never fails
-	v.with(sealed[:saltSize], keys, func(a cipher.AEAD) {
-		sealed = a.Seal(sealed, make([]byte, a.NonceSize()), plain, binding) //nolint:gosec // each key encrypts once
+// message is what is to be sealed under a key made of `keys`, which are in the order of their ids.
+type message struct {
+	keys           []*secret
+	plain, binding []byte
+}
+
+// seal encrypts messages: salt, ciphertext and tag of each.
+func (v *vault) seal(messages []message) [][]byte {
+	out := make([][]byte, len(messages))
+	v.use(func() {
+		for i, m := range messages {
+			sealed := make([]byte, saltSize, saltSize+len(m.plain)+16)
+			_, _ = rand.Read(sealed) // crypto/rand.Read never fails
+			v.with(sealed[:saltSize], m.keys, func(a cipher.AEAD) {
+				out[i] = a.Seal(sealed, make([]byte, a.NonceSize()), m.plain, m.binding) //nolint:gosec // each key encrypts once
+			})
+		}
 	})
-	return sealed
+	return out
 }
 
 // open decrypts what seal made.
@@ -51,8 +62,10 @@ func (v *vault) open(keys []*secret, sealed, binding []byte) (plain []byte, err 
 	if len(sealed) < audit.MinSealed {
 		return nil, errOpen
 	}
-	v.with(sealed[:saltSize], keys, func(a cipher.AEAD) {
-		plain, err = a.Open(nil, make([]byte, a.NonceSize()), sealed[saltSize:], binding)
+	v.use(func() {
+		v.with(sealed[:saltSize], keys, func(a cipher.AEAD) {
+			plain, err = a.Open(nil, make([]byte, a.NonceSize()), sealed[saltSize:], binding)
+		})
 	})
 	if err != nil {
 		return nil, errOpen
@@ -60,13 +73,18 @@ func (v *vault) open(keys []*secret, sealed, binding []byte) (plain []byte, err 
 	return plain, nil
 }
 
-// with calls fn with the cipher of a salt and keys, and leaves nothing of them.
-func (v *vault) with(salt []byte, keys []*secret, fn func(cipher.AEAD)) {
+// use calls fn, alone, and leaves nothing of what it works with.
+func (v *vault) use(fn func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	defer burn() // last of all
 	defer func() { clear(v.message[:]); clear(v.prk[:]); clear(v.key[:]) }()
 	burn() // the stack grows now, while there is nothing on it
+	fn()
+}
+
+// with calls fn, within use, with the cipher of a salt and keys.
+func (v *vault) with(salt []byte, keys []*secret, fn func(cipher.AEAD)) {
 	v.derive(salt, keys)
 	block, err := aes.NewCipher(v.key[:])
 	if err != nil {

@@ -37,7 +37,11 @@ func TestSealed(t *testing.T) {
 	var v vault
 	one, two := &secret{1}, &secret{2}
 	plain, binding := []byte(`{"subjectRefs":["sub_1"]}`), []byte("event and people")
-	sealed := v.seal([]*secret{one, two}, plain, binding)
+	both := v.seal([]message{{[]*secret{one}, []byte("another"), nil}, {[]*secret{one, two}, plain, binding}})
+	if got, err := v.open([]*secret{one}, both[0], nil); err != nil || string(got) != "another" {
+		t.Fatalf("the message before: %q, %v", got, err)
+	}
+	sealed := both[1]
 	if bytes.Contains(sealed, []byte("sub_1")) {
 		t.Fatalf("%q", sealed)
 	}

@@ -40,6 +40,9 @@ func (s *Store) Destroy(ctx context.Context, d keys.Destruction, people []keys.M
 // deleteSubjects deletes the keys of people and returns their ids.
 func deleteSubjects(ctx context.Context, tx sqldb.Tx, c audit.ControllerID, people []keys.Marked) (ids []audit.KeyID, err error) {
 	for _, p := range people {
+		if err := blank(ctx, tx, `controller = $1 AND subject_ref = $2`, string(c), string(p.Ref)); err != nil {
+			return nil, err
+		}
 		rows, err := tx.Query(ctx, `DELETE FROM subject_key WHERE controller = $1 AND subject_ref = $2 RETURNING key_id`, string(c), string(p.Ref))
 		if err != nil {
 			return nil, err
@@ -59,10 +62,26 @@ func deleteSubjects(ctx context.Context, tx sqldb.Tx, c audit.ControllerID, peop
 	return ids, nil
 }
 
+// blank overwrites keys that are about to be deleted, where they stand. SQLite overwrites what it deletes, but where deleting joins pages
+// it may leave of the old ones what was in them. In PostgreSQL it would only make a second dead row.
+func blank(ctx context.Context, tx sqldb.Tx, where string, args ...any) error {
+	if tx.Engine() != sqldb.SQLite {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE subject_key SET wrapped = zeroblob(length(wrapped)) WHERE `+where, args...)
+	return err
+}
+
 // deleteController deletes a controller's key, so that no more are made under it, and those under it. It returns how many these were.
 func deleteController(ctx context.Context, tx sqldb.Tx, c audit.ControllerID) (under int, there bool, err error) {
+	if _, err := tx.Exec(ctx, `DELETE FROM termination_approval WHERE controller = $1`, string(c)); err != nil {
+		return 0, false, err
+	}
 	n, err := tx.Exec(ctx, `DELETE FROM controller_key WHERE controller = $1`, string(c))
 	if err != nil {
+		return 0, false, err
+	}
+	if err := blank(ctx, tx, `controller = $1`, string(c)); err != nil {
 		return 0, false, err
 	}
 	m, err := tx.Exec(ctx, `DELETE FROM subject_key WHERE controller = $1`, string(c))
@@ -100,6 +119,11 @@ func (s *Store) Scrub(ctx context.Context) error {
 		return fmt.Errorf("keystore: emptying the write-ahead log: %w", err)
 	}
 	return nil
+}
+
+// ScrubMemory implements keys.Store.
+func (s *Store) ScrubMemory(ctx context.Context) error {
+	return said("overwriting what the engine remembers", s.db.ScrubMemory(ctx))
 }
 
 // Unrecorded implements keys.Store.

@@ -103,7 +103,7 @@ func example(rule string, at time.Time) (o Observation, isSignal bool) {
 	case ClockSkew:
 		return Observation{Service: "consent", Action: SignalSkew, Outcome: audit.OutcomeFailed, Time: at}, true
 	case KeyAfterShred:
-		o.Action, o.Outcome, o.Reason = "key.use", audit.OutcomeDenied, "KEY_DESTROYED"
+		o.Action, o.Kind, o.Detail = "roster.import", audit.KindCreate, map[string]string{"erasedBefore": "1"}
 	case RateLimitStorm:
 		o.Controller, o.Action, o.Outcome, o.Reason = "", "rate_limit.storm", audit.OutcomeDenied, "RATE_LIMITED"
 	}

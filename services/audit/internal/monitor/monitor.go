@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	stepEntries = 500
+	stepEntries = 2048
 	lagEvery    = 5 * time.Second
 	heardEvery  = 30 * time.Second
 	forgetEvery = time.Hour
@@ -25,7 +26,8 @@ type Config struct {
 	Clock clock.Clock
 	// NewID gives ids that sort by time (UUIDv7).
 	NewID func() string
-	// Lag gives how long the oldest accepted event has waited for its publication; 0 where none waits.
+	// Lag gives how long the oldest event that has come in has waited for its publication; 0 where none waits. While it fails nothing
+	// is known to be published, which counts as waiting.
 	Lag func(ctx context.Context) (time.Duration, error)
 	// To names the webhooks that an alert goes to.
 	To func(Alert) []string
@@ -43,12 +45,17 @@ type Monitor struct {
 	memory *Memory
 	watch  *Watch
 	asked  map[string]time.Time
+	// known is when it was last known how much waits.
+	known time.Time
 }
 
 // New makes a monitor that goes on where the last one ended.
 func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	if cfg.Feed == nil || cfg.Store == nil || cfg.Clock == nil || cfg.NewID == nil || cfg.Lag == nil || cfg.To == nil || cfg.Raised == nil || cfg.Logger == nil {
 		return nil, errors.New("monitor: every field of the configuration is required")
+	}
+	if err := CheckRules(cfg.Rules); err != nil {
+		return nil, err
 	}
 	if cfg.Poll <= 0 {
 		cfg.Poll = time.Second
@@ -59,7 +66,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		return nil, err
 	}
 	return &Monitor{Config: cfg, engine: NewEngine(cfg.Rules, cfg.NewID), memory: memory, watch: NewWatch(now, memory.Heard),
-		asked: map[string]time.Time{"heard": now, "forget": now}}, nil
+		asked: map[string]time.Time{"heard": now, "forget": now}, known: now}, nil
 }
 
 // Hear takes a service's sign of life.
@@ -85,15 +92,14 @@ func (m *Monitor) Run(ctx context.Context) {
 	}
 }
 
-// Step judges what is new, and reports whether there may be more.
+// Step judges what is new, and reports whether there may be more. When the log cannot be read, what is known without it is judged all
+// the same: that it cannot is itself a thing to be told of.
 func (m *Monitor) Step(ctx context.Context) (more bool, err error) {
 	now := m.Clock.Now()
-	if err := m.look(ctx, now); err != nil {
-		return false, err
-	}
+	unread := m.look(ctx, now)
 	entries, err := m.Feed.Next(ctx, m.memory.Cursor, stepEntries)
 	if err != nil {
-		return false, fmt.Errorf("monitor: reading the log: %w", err)
+		entries, unread = nil, fmt.Errorf("monitor: reading the log: %w", err)
 	}
 	signals, heard := m.watch.Take(now)
 	if len(entries) > 0 || len(signals) > 0 {
@@ -107,7 +113,7 @@ func (m *Monitor) Step(ctx context.Context) (more bool, err error) {
 			m.Raised(ctx, step.Raised)
 		}
 	}
-	return len(entries) == stepEntries, m.tidy(ctx, now, heard)
+	return len(entries) == stepEntries, cmp.Or(m.tidy(ctx, now, heard), unread)
 }
 
 // lateness is how long entries took until they were published, at the worst. What is read here is published; that it is read a
@@ -130,10 +136,13 @@ func (m *Monitor) look(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	waited, err := m.Lag(ctx)
+	if err == nil {
+		m.known = now
+	}
+	m.watch.Lag(now, max(waited, now.Sub(m.known)))
 	if err != nil {
 		return fmt.Errorf("monitor: asking how much waits: %w", err)
 	}
-	m.watch.Lag(now, waited)
 	return nil
 }
 

@@ -78,6 +78,7 @@ type fixture struct {
 	stream *stream
 	feed   listed
 	lag    time.Duration
+	blind  error // why the log cannot be read
 	told   int
 }
 
@@ -86,20 +87,27 @@ func newFixture() *fixture {
 }
 
 func (f *fixture) Next(ctx context.Context, after Position, limit int) ([]Entry, error) {
+	if f.blind != nil {
+		return nil, f.blind
+	}
 	return f.feed.Next(ctx, after, limit)
 }
 
 func (f *fixture) monitor(t *testing.T) *Monitor {
 	t.Helper()
-	n := len(f.store.alerts)
-	m, err := New(t.Context(), Config{Feed: f, Store: f.store, Rules: Rules(), Clock: f.clock, Logger: slog.New(slog.DiscardHandler),
-		NewID: func() string { n++; return fmt.Sprint("alert-", n) }, Lag: func(context.Context) (time.Duration, error) { return f.lag, nil },
-		To:     func(a Alert) []string { return []string{a.Rule} },
-		Raised: func(_ context.Context, alerts []Alert) { f.told += len(alerts) }})
+	m, err := New(t.Context(), f.config())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func (f *fixture) config() Config {
+	n := len(f.store.alerts)
+	return Config{Feed: f, Store: f.store, Rules: Rules(), Clock: f.clock, Logger: slog.New(slog.DiscardHandler),
+		NewID: func() string { n++; return fmt.Sprint("alert-", n) }, Lag: func(context.Context) (time.Duration, error) { return f.lag, f.blind },
+		To:     func(a Alert) []string { return []string{a.Rule} },
+		Raised: func(_ context.Context, alerts []Alert) { f.told += len(alerts) }}
 }
 
 func (f *fixture) happens(rule string, n int) {
@@ -134,6 +142,36 @@ func TestPublicationLag(t *testing.T) {
 	step(t, m)
 	if len(f.store.alerts) != 1 || f.store.alerts["alert-1"].Rule != PublicationLag || f.told != 1 || len(f.store.sent) != 1 {
 		t.Errorf("after 31 s: %+v, told %d, sent %v", f.store.alerts, f.told, f.store.sent)
+	}
+}
+
+// TestUnreadableLog: a log that cannot be read says nothing, and after 30 seconds that is told of, once, and what services show besides
+// their events goes on being judged. What is in the log is judged when it can be read again.
+func TestUnreadableLog(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	m := f.monitor(t)
+	f.blind = errors.New("no such device")
+	f.happens(SelfApproval, 1)
+	for range 13 {
+		f.clock.Advance(lagEvery)
+		if _, err := m.Step(t.Context()); !errors.Is(err, f.blind) {
+			t.Fatalf("a step: %v", err)
+		}
+		if waited := f.clock.Now().Sub(base); (f.told == 1) != (waited > maxLag) {
+			t.Fatalf("after %v told of %d alerts", waited, f.told)
+		}
+	}
+	m.Hear(Sign{Service: "consent", Sent: f.clock.Now().Add(time.Hour)})
+	_, _ = m.Step(t.Context())
+	f.blind = nil
+	step(t, m)
+	counts := map[string]int64{}
+	for _, a := range f.store.alerts {
+		counts[a.Rule] += a.Count
+	}
+	if want := map[string]int64{PublicationLag: 1, ClockSkew: 1, SelfApproval: 1}; !maps.Equal(counts, want) {
+		t.Errorf("raised: %v, want %v", counts, want)
 	}
 }
 
@@ -234,5 +272,66 @@ func TestFollow(t *testing.T) {
 	size = 3
 	if got, err := feed.Next(t.Context(), 2, 10); err != nil || len(got) != 1 {
 		t.Errorf("once it is published: %+v, %v", got, err)
+	}
+}
+
+// TestFollowRecent: entries that the index got a moment ago come without reading it, once they are published and each once; what was
+// not handed over, or too long ago, comes from the index.
+func TestFollowRecent(t *testing.T) {
+	t.Parallel()
+	const all = 3 * recentEntries
+	index := make(rows, all)
+	handed := make([]audit.Placed, all)
+	for i := range index {
+		e := audit.Entry{ReceivedTime: base, ControllerSequence: uint64(i + 1), Event: audit.Event{ID: audit.EventID(fmt.Sprint(i)), Controller: "north",
+			People: []audit.KeyID{{1}}, Sealed: []byte("sealed"), Detail: map[string]string{"by": "hand"}}}
+		handed[i] = audit.Placed{Entry: e, Index: uint64(i)}
+		e.Detail = nil
+		index[i] = audit.Row{Index: uint64(i), Leaf: []byte("read"), Keys: audit.KeysOf(e)}
+	}
+	size := uint64(0)
+	feed := Follow(index, func(context.Context) (uint64, error) { return size, nil })
+	next := func(after Position, published uint64) (n int, byHand int) {
+		t.Helper()
+		size = published
+		got, err := feed.Next(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range got {
+			if e.Position != after+Position(i)+1 || e.ControllerSequence != uint64(e.Position) || uint64(e.Position) > published || e.Sealed != nil || e.Batch != nil {
+				t.Fatalf("after %d, at %d: %+v", after, i, e)
+			}
+			byHand += len(e.Detail)
+		}
+		return len(got), byHand
+	}
+	feed.Take(handed[10:20])
+	for _, step := range []struct {
+		name      string
+		take      []audit.Placed
+		after     Position
+		published uint64
+		n, byHand int
+	}{
+		{"before those handed over", nil, 0, 10, 10, 0},
+		{"none is published", nil, 10, 10, 0, 0},
+		{"some are", nil, 10, 15, 5, 5},
+		{"once more", nil, 10, 15, 5, 5},
+		{"the rest", nil, 15, 20, 5, 5},
+		{"more than were handed over", nil, 18, 25, 2, 2},
+		{"when there is a gap", handed[22:25], 18, 25, 7, 0},
+		{"behind the gap", nil, 22, 25, 3, 3},
+		{"what was not handed over", nil, 25, 30, 5, 0},
+		{"before what was", handed[30:40], 25, 40, 15, 0},
+		{"on from there", nil, 30, 40, 10, 10},
+		{"a step at most", handed[40:5000], 40, 5000, 1000, 1000},
+		{"too long ago", handed[5000:], 1040, all, 1000, 0},
+		{"the last", nil, all - 10, all, 10, 10},
+	} {
+		feed.Take(step.take)
+		if n, byHand := next(step.after, step.published); n != step.n || byHand != step.byHand {
+			t.Errorf("%s: %d entries, %d of them handed over; want %d and %d", step.name, n, byHand, step.n, step.byHand)
+		}
 	}
 }

@@ -40,7 +40,7 @@ func (s *Evidence) CreateEvidence(ctx context.Context, req *auditv1.CreateEviden
 		if err := s.Store.Insert(ctx, tx, e); err != nil {
 			return nil, err
 		}
-		_, err := s.Outbox.Record(ctx, tx, outbox.Event{Resource: e.Name(),
+		_, err := s.Outbox.Record(ctx, tx, outbox.Event{Resource: e.Name(), After: e.Recorded(),
 			Detail: map[string]string{"start_time": e.Start.Format(time.RFC3339), "end_time": e.End.Format(time.RFC3339)}})
 		return evidenceMessage(e), err
 	})

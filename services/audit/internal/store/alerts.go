@@ -91,7 +91,9 @@ func (s *Monitor) Acknowledge(ctx context.Context, c audit.ControllerID, id moni
 		if n == 0 {
 			return nil // somebody has it already; the call's event says that it was asked
 		}
-		_, err = s.recorder.Record(ctx, tx, outbox.Event{Resource: a.Name()})
+		before := a
+		before.Acknowledged, before.AcknowledgedBy, before.Note = time.Time{}, "", "" // as the condition says
+		_, err = s.recorder.Record(ctx, tx, outbox.Event{Resource: a.Name(), Before: before.Recorded(), After: a.Recorded()})
 		return err
 	})
 	if err != nil {

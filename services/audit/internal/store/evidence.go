@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/privacyops/privacyops/libs/outbox"
 	"github.com/privacyops/privacyops/libs/sqldb"
@@ -14,9 +13,6 @@ import (
 
 // JobGather is the kind of job that gathers evidence, with [EvidenceArgs].
 const JobGather = "evidence.gather"
-
-// keysDestroyed is the action of the entries that record the destruction of keys.
-const keysDestroyed = "key.destroy"
 
 // EvidenceArgs names evidence.
 type EvidenceArgs struct {
@@ -38,12 +34,15 @@ type Recorder interface {
 type Evidence struct {
 	db       *sqldb.DB
 	recorder Recorder
+	watched  watched
 }
 
 var _ evidence.Store = (*Evidence)(nil)
 
 // NewEvidence returns a store on db, whose schema is up to date.
-func NewEvidence(db *sqldb.DB, recorder Recorder) *Evidence { return &Evidence{db, recorder} }
+func NewEvidence(db *sqldb.DB, recorder Recorder) *Evidence {
+	return &Evidence{db: db, recorder: recorder}
+}
 
 const evidenceColumns = `controller, id, state, start_time, end_time, language, event_count, event_total, create_time, expire_time, reason,
 	package_file, package_sha256, package_size, package_key, package_secret`
@@ -78,9 +77,14 @@ func (s *Evidence) Insert(ctx context.Context, tx sqldb.Tx, e *evidence.Evidence
 // Get reads one; see evidence.Store.
 func (s *Evidence) Get(ctx context.Context, ref evidence.Ref) (e *evidence.Evidence, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		e, err = scanEvidence(q.QueryRow(ctx, `SELECT `+evidenceColumns+` FROM evidence WHERE controller = $1 AND id = $2`, ref.Controller, ref.ID))
+		e, err = readEvidence(ctx, q, ref)
 		return err
 	})
+	return e, err
+}
+
+func readEvidence(ctx context.Context, q sqldb.Querier, ref evidence.Ref) (*evidence.Evidence, error) {
+	e, err := scanEvidence(q.QueryRow(ctx, `SELECT `+evidenceColumns+` FROM evidence WHERE controller = $1 AND id = $2`, ref.Controller, ref.ID))
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return nil, evidence.ErrMissing
 	}
@@ -139,48 +143,41 @@ func (s *Evidence) Finish(ctx context.Context, e *evidence.Evidence) error {
 		event.Outcome = outbox.Failed
 	}
 	return s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		err := changeEvidence(ctx, tx, `UPDATE evidence SET state = $1, event_count = $2, event_total = $3, expire_time = $4, reason = $5,
-			package_file = $6, package_sha256 = $7, package_size = $8, package_key = $9, package_secret = $10
-			WHERE controller = $11 AND id = $12 AND state IN ('PENDING', 'GATHERING')`, e.State, e.Events, e.Total, sqldb.Micros(e.Expires), e.Reason,
-			p.File, p.SHA256, p.Size, p.Key, p.Secret, e.Controller, e.ID)
-		if err != nil {
-			return err
-		}
-		_, err = s.recorder.Record(ctx, tx, event)
-		return err
+		return s.recorded(ctx, tx, e.Ref, event, func() error {
+			return changeEvidence(ctx, tx, `UPDATE evidence SET state = $1, event_count = $2, event_total = $3, expire_time = $4, reason = $5,
+				package_file = $6, package_sha256 = $7, package_size = $8, package_key = $9, package_secret = $10
+				WHERE controller = $11 AND id = $12 AND state IN ('PENDING', 'GATHERING')`, e.State, e.Events, e.Total, sqldb.Micros(e.Expires), e.Reason,
+				p.File, p.SHA256, p.Size, p.Key, p.Secret, e.Controller, e.ID)
+		})
 	})
 }
 
-// Due lists evidence whose package has to go; see evidence.Store.
-func (s *Evidence) Due(ctx context.Context, now time.Time, limit int) (out []*evidence.Evidence, err error) {
-	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		scan := func(r sqldb.Rows) (*evidence.Evidence, error) { return scanEvidence(r) }
-		if out, err = collect(ctx, q, scan, `SELECT `+evidenceColumns+` FROM evidence WHERE state = 'READY' AND expire_time <= $1
-			ORDER BY expire_time LIMIT $2`, sqldb.Micros(now), limit); err != nil || len(out) > 0 {
-			return err
-		}
-		out, err = collect(ctx, q, scan, `SELECT `+evidenceColumns+` FROM evidence v WHERE state = 'READY' AND EXISTS (
-			SELECT 1 FROM entry e WHERE e.controller = v.controller AND e.received_at >= v.create_time AND e.action = $1) LIMIT $2`,
-			keysDestroyed, limit)
-		for _, e := range out {
-			e.Reason = evidence.ReasonKeysDestroyed
-		}
+// recorded makes a change and writes its event, which tells by digests what the evidence was before and is now.
+func (s *Evidence) recorded(ctx context.Context, tx sqldb.Tx, ref evidence.Ref, event outbox.Event, change func() error) error {
+	before, err := readEvidence(ctx, tx, ref)
+	if err != nil {
 		return err
-	})
-	return out, err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	after, err := readEvidence(ctx, tx, ref)
+	if err != nil {
+		return err
+	}
+	event.Before, event.After = before.Recorded(), after.Recorded()
+	_, err = s.recorder.Record(ctx, tx, event)
+	return err
 }
 
 // Expire forgets a package; see evidence.Store.
 func (s *Evidence) Expire(ctx context.Context, e *evidence.Evidence) error {
+	event := outbox.Event{Controller: string(e.Controller), Action: "evidence.expire", Kind: outbox.Delete, Resource: e.Name(), Reason: e.Reason}
 	err := s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		err := changeEvidence(ctx, tx, `UPDATE evidence SET state = 'EXPIRED', reason = $1, package_key = $2, package_secret = $3, package_file = ''
-			WHERE controller = $4 AND id = $5 AND state = 'READY'`, e.Reason, []byte{}, []byte{}, e.Controller, e.ID)
-		if err != nil {
-			return err
-		}
-		_, err = s.recorder.Record(ctx, tx, outbox.Event{Controller: string(e.Controller), Action: "evidence.expire", Kind: outbox.Delete,
-			Resource: e.Name(), Reason: e.Reason})
-		return err
+		return s.recorded(ctx, tx, e.Ref, event, func() error {
+			return changeEvidence(ctx, tx, `UPDATE evidence SET state = 'EXPIRED', reason = $1, package_key = $2, package_secret = $3, package_file = ''
+				WHERE controller = $4 AND id = $5 AND state = 'READY'`, e.Reason, []byte{}, []byte{}, e.Controller, e.ID)
+		})
 	})
 	if err != nil {
 		return err

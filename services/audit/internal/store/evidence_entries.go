@@ -18,6 +18,10 @@ var _ evidence.Entries = Entries{}
 // NewEntries reads the index in db, whose schema is up to date.
 func NewEntries(db *sqldb.DB) Entries { return Entries{db} }
 
+// eventsSQL counts the events of a period: an entry may stand for many decisions.
+const eventsSQL = `SELECT CAST(COALESCE(SUM(CASE WHEN decisions > 0 THEN decisions ELSE 1 END), 0) AS BIGINT) FROM entry
+	WHERE controller = $1 AND received_at >= $2 AND received_at < $3`
+
 // Span finds the entries of a period; see evidence.Entries.
 func (s Entries) Span(ctx context.Context, c evidence.ControllerID, start, end time.Time) (span evidence.Span, err error) {
 	from, to := sqldb.Micros(ceilMicros(start)), sqldb.Micros(ceilMicros(end))
@@ -40,8 +44,7 @@ func (s Entries) Span(ctx context.Context, c evidence.ControllerID, start, end t
 			return err
 		}
 		span.After, span.AfterIndex = uint64(after), uint64(index)
-		return q.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(CASE WHEN decisions > 0 THEN decisions ELSE 1 END), 0) AS BIGINT) FROM entry
-			WHERE controller = $1 AND received_at >= $2 AND received_at < $3`, c, from, to).Scan(&span.Events)
+		return q.QueryRow(ctx, eventsSQL, c, from, to).Scan(&span.Events)
 	})
 	if err != nil {
 		return span, fmt.Errorf("store: the entries of a period: %w", err)

@@ -9,17 +9,16 @@ import (
 )
 
 // table says how many rows of a table are stored with one statement. The number of rows in a statement is always a power of two, so
-// that there are few different statements and the engines keep them prepared. It is small, since SQLite looks for the name of each
-// parameter among those of all: with many the search takes more than the row.
+// that there are few different statements and the engines keep them prepared.
 type table struct {
 	columns    int
 	statements []string // of 1, 2, 4, … rows
 }
 
 var (
-	entryTable = newTable(2, "entry", "position", "event_id", "event_digest", "controller", "controller_sequence", "received_at",
+	entryTable = newTable(5, "entry", "position", "event_id", "event_digest", "controller", "controller_sequence", "received_at",
 		"service", "action", "kind", "actor_ref", "resource", "outcome", "trace_id", "decisions", "leaf")
-	personTable    = newTable(5, "entry_person", "person", "position")
+	personTable    = newTable(7, "entry_person", "person", "position")
 	peopleTable    = newTable(3, "entry_people", "position", "controller", "received_at", "people")
 	decisionsTable = newTable(3, "entry_decisions", "controller", "first_id", "last_id", "position")
 )

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +24,7 @@ import (
 type CosignerOptions struct {
 	// Policy is the witness policy, in the form that Tessera reads (witness, group and quorum lines); nil: no witnesses.
 	Policy []byte
-	// File keeps the last checkpoint that enough witnesses have cosigned.
+	// File keeps the last checkpoint that enough witnesses have cosigned; empty: it is kept beside the log.
 	File string
 	// Interval is how often a new checkpoint is looked for, 500 ms by default; Timeout is how long witnesses have for an answer,
 	// 5 s by default; Renew is how often a log that does not grow is cosigned anew, 10 minutes by default.
@@ -87,7 +86,7 @@ func NewCosigner(ctx context.Context, l *Log, o CosignerOptions) (*Cosigner, err
 
 // remember reads what was cosigned last. A file that the key or the policy of today does not fit is as good as none.
 func (c *Cosigner) remember(ctx context.Context) error {
-	raw, err := os.ReadFile(c.o.File)
+	raw, err := c.recall(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -105,12 +104,22 @@ func (c *Cosigner) remember(ctx context.Context) error {
 	if size < head.Size {
 		return fmt.Errorf("%w: witnesses have cosigned %d leaves, the tree has %d", ErrTampered, head.Size, size)
 	}
-	root, err := c.rootAt(ctx, head.Size)
+	root, err := rootAt(ctx, c.reader, head.Size)
 	if err != nil || !bytes.Equal(root, head.Root) {
 		return fmt.Errorf("%w: the log is not the one that witnesses have cosigned at size %d", ErrTampered, head.Size)
 	}
 	c.head = head
 	return nil
+}
+
+// cosignedName is what the last cosigned checkpoint is kept as beside the log.
+const cosignedName = "checkpoint.witnessed"
+
+func (c *Cosigner) recall(ctx context.Context) ([]byte, error) {
+	if c.o.File == "" {
+		return c.storage.recall(ctx, cosignedName)
+	}
+	return os.ReadFile(c.o.File)
 }
 
 // Witnessed is how many entries a checkpoint covers that enough witnesses have cosigned; 0 without a policy.
@@ -220,7 +229,13 @@ func (c *Cosigner) round(ctx context.Context, head audit.Head) (enough bool) {
 
 // keep writes the cosigned checkpoint, and only then counts it.
 func (c *Cosigner) keep(ctx context.Context, head audit.Head) bool {
-	if err := replaceFile(c.o.File, head.Checkpoint); err != nil {
+	var err error
+	if c.o.File == "" {
+		err = c.storage.keep(ctx, cosignedName, head.Checkpoint)
+	} else {
+		err = replaceFile(c.o.File, head.Checkpoint)
+	}
+	if err != nil {
 		c.o.Report(ctx, Verdict{Problem: Unkept, Size: head.Size})
 		return false
 	}
@@ -228,20 +243,4 @@ func (c *Cosigner) keep(ctx context.Context, head audit.Head) bool {
 	defer c.mu.Unlock()
 	c.head = head
 	return true
-}
-
-// replaceFile exchanges a file's content; it is on the disk when it returns.
-func replaceFile(file string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(content)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
 }

@@ -130,52 +130,54 @@ func within(t *testing.T, what string, ok func() bool) {
 // TestCosigned: two of three witnesses are enough, one away keeps nothing from being published, and proofs lead to cosigned checkpoints.
 func TestCosigned(t *testing.T) {
 	t.Parallel()
-	key := testKey(t)
-	a, b, c := watch(t, "a.test", key), watch(t, "b.test", key), watch(t, "c.test", key)
-	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "witnessed")
-	l := open(t, dir, key)
-	text := policy(2, a, b, c)
-	cosigner, reported, stop := cosigning(t, l, file, text)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		key := testKey(t)
+		a, b, c := watch(t, "a.test", key), watch(t, "b.test", key), watch(t, "c.test", key)
+		dir, file := storage(t), ""
+		l := open(t, dir, key)
+		text := policy(2, a, b, c)
+		cosigner, reported, stop := cosigning(t, l, file, text)
 
-	c.set(true, 0)
-	appendLeaves(t, l, 0, 300)
-	within(t, "two of three cosign", func() bool { return cosigner.Witnessed() == 300 })
-	head, err := cosigner.Head(context.Background())
-	if err != nil || !cosigner.group.Satisfied(head.Checkpoint) || openedNote(t, head.Checkpoint, key.Public).N != 300 {
-		t.Fatalf("the published checkpoint: %q, %v", head.Checkpoint, err)
-	}
+		c.set(true, 0)
+		appendLeaves(t, l, 0, 300)
+		within(t, "two of three cosign", func() bool { return cosigner.Witnessed() == 300 })
+		head, err := cosigner.Head(context.Background())
+		if err != nil || !cosigner.group.Satisfied(head.Checkpoint) || openedNote(t, head.Checkpoint, key.Public).N != 300 {
+			t.Fatalf("the published checkpoint: %q, %v", head.Checkpoint, err)
+		}
 
-	// Another one away: published all the same, and witnessed no further.
-	b.set(true, 0)
-	appendLeaves(t, l, 300, 100)
-	awaitHead(t, l, 400)
-	within(t, "the absence is reported", func() bool { return reported.has(Away) })
-	if published, witnessed, err := cosigner.Covered(context.Background()); err != nil || published != 400 || witnessed != 300 {
-		t.Errorf("covered %d, witnessed %d, %v", published, witnessed, err)
-	}
-	old, err := cosigner.Inclusion(context.Background(), 299)
-	if err != nil || old.TreeSize != 300 || !cosigner.group.Satisfied(old.Checkpoint) {
-		t.Errorf("proof of a witnessed entry: size %d, %v", old.TreeSize, err)
-	}
-	tree := openedNote(t, old.Checkpoint, key.Public)
-	if err := sumdb.CheckRecord(recordProof(old.Hashes), tree.N, tree.Hash, 299, sumdb.RecordHash([]byte("leaf 299"))); err != nil {
-		t.Errorf("the proof does not verify: %v", err)
-	}
-	if young, err := cosigner.Inclusion(context.Background(), 399); err != nil || young.TreeSize != 400 {
-		t.Errorf("proof of a published entry: size %d, %v", young.TreeSize, err)
-	}
+		// Another one away: published all the same, and witnessed no further.
+		b.set(true, 0)
+		appendLeaves(t, l, 300, 100)
+		awaitHead(t, l, 400)
+		within(t, "the absence is reported", func() bool { return reported.has(Away) })
+		if published, witnessed, err := cosigner.Covered(context.Background()); err != nil || published != 400 || witnessed != 300 {
+			t.Errorf("covered %d, witnessed %d, %v", published, witnessed, err)
+		}
+		old, err := cosigner.Inclusion(context.Background(), 299)
+		if err != nil || old.TreeSize != 300 || !cosigner.group.Satisfied(old.Checkpoint) {
+			t.Errorf("proof of a witnessed entry: size %d, %v", old.TreeSize, err)
+		}
+		tree := openedNote(t, old.Checkpoint, key.Public)
+		if err := sumdb.CheckRecord(recordProof(old.Hashes), tree.N, tree.Hash, 299, sumdb.RecordHash([]byte("leaf 299"))); err != nil {
+			t.Errorf("the proof does not verify: %v", err)
+		}
+		if young, err := cosigner.Inclusion(context.Background(), 399); err != nil || young.TreeSize != 400 {
+			t.Errorf("proof of a published entry: size %d, %v", young.TreeSize, err)
+		}
 
-	// It comes back, and what was cosigned is known after a restart.
-	b.set(false, 0)
-	within(t, "the witness is back", func() bool { return cosigner.Witnessed() == 400 })
-	stop()
-	again, err := NewCosigner(context.Background(), l, CosignerOptions{Policy: text, File: file, Report: reported.report})
-	if err != nil || again.Witnessed() != 400 {
-		t.Errorf("after a restart: %d witnessed, %v", again.Witnessed(), err)
-	}
-	if stricter, err := NewCosigner(context.Background(), l, CosignerOptions{Policy: policy(3, a, b, c), File: file, Report: reported.report}); err != nil || stricter.Witnessed() != 0 {
-		t.Errorf("under a policy that it does not satisfy, a kept checkpoint counts: %v", err)
-	}
+		// It comes back, and what was cosigned is known after a restart.
+		b.set(false, 0)
+		within(t, "the witness is back", func() bool { return cosigner.Witnessed() == 400 })
+		stop()
+		again, err := NewCosigner(context.Background(), l, CosignerOptions{Policy: text, File: file, Report: reported.report})
+		if err != nil || again.Witnessed() != 400 {
+			t.Errorf("after a restart: %d witnessed, %v", again.Witnessed(), err)
+		}
+		if stricter, err := NewCosigner(context.Background(), l, CosignerOptions{Policy: policy(3, a, b, c), File: file, Report: reported.report}); err != nil || stricter.Witnessed() != 0 {
+			t.Errorf("under a policy that it does not satisfy, a kept checkpoint counts: %v", err)
+		}
+	})
 }
 
 // TestForkIsRefused: a witness that has seen another log of the key does not cosign this one; the log learns of it and goes on.
@@ -194,14 +196,14 @@ func TestForkIsRefused(t *testing.T) {
 			key := testKey(t)
 			w := watch(t, "w.test", key)
 			file := filepath.Join(t.TempDir(), "witnessed")
-			l := open(t, t.TempDir(), key)
+			l := open(t, inFolder(t), key)
 			appendLeaves(t, l, 0, tt.first)
 			awaitHead(t, l, uint64(tt.first)) // the witness sees each log whole: smaller sizes it would take for this one's own growth
 			cosigner, _, stop := cosigning(t, l, file, policy(1, w))
 			within(t, "the first log is cosigned", func() bool { return cosigner.Witnessed() == uint64(tt.first) })
 			stop()
 
-			fork := open(t, t.TempDir(), key)
+			fork := open(t, inFolder(t), key)
 			if _, err := fork.Append(context.Background(), leaves(1000, tt.second)); err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +224,7 @@ func TestWitnessAnswers(t *testing.T) {
 	t.Parallel()
 	key := testKey(t)
 	w := watch(t, "w.test", key)
-	l := open(t, t.TempDir(), key)
+	l := open(t, inFolder(t), key)
 	appendLeaves(t, l, 0, 3)
 	awaitHead(t, l, 3)
 	for status, want := range map[int]Problem{
@@ -240,7 +242,7 @@ func TestPolicies(t *testing.T) {
 	t.Parallel()
 	key := testKey(t)
 	w := watch(t, "w.test", key)
-	l := open(t, t.TempDir(), key)
+	l := open(t, inFolder(t), key)
 	for name, text := range map[string]string{
 		"empty": "", "nobody": "quorum none\n", "no key": "witness w x http://h/\nquorum w\n",
 		"nobody is enough": fmt.Sprintf("witness w %s %s\ngroup g 0 w\nquorum g\n", w.key.Public, w.URL),
@@ -261,7 +263,7 @@ func TestKeptCheckpoint(t *testing.T) {
 	t.Parallel()
 	key := testKey(t)
 	w := watch(t, "w.test", key)
-	l := open(t, t.TempDir(), key)
+	l := open(t, inFolder(t), key)
 	file := filepath.Join(t.TempDir(), "witnessed")
 	if err := os.WriteFile(file, []byte("garbage"), 0o600); err != nil {
 		t.Fatal(err)

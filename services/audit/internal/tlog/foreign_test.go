@@ -1,13 +1,12 @@
 package tlog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -36,9 +35,9 @@ func appendNumbered(t *testing.T, l *Log, first, n int) {
 }
 
 // fsckOf runs Tessera's own check over a log that is served as files.
-func fsckOf(t *testing.T, dir string, key Key) error {
+func fsckOf(t *testing.T, p *place, key Key) error {
 	t.Helper()
-	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	srv := httptest.NewServer(http.FileServerFS(p.fsys))
 	defer srv.Close()
 	defer srv.Client().CloseIdleConnections()
 	root, err := url.Parse(srv.URL + "/")
@@ -66,70 +65,71 @@ func fsckOf(t *testing.T, dir string, key Key) error {
 // cosigned or not, and both find the same fault.
 func TestForeignCheckers(t *testing.T) {
 	t.Parallel()
-	key, dir := testKey(t), t.TempDir()
-	l := open(t, dir, key)
-	for first := 0; first < 3000; first += 250 {
-		appendNumbered(t, l, first, 250)
-		time.Sleep(20 * time.Millisecond) // leaves partial tiles of several widths behind
-	}
-	awaitHead(t, l, 3000)
-	closeLog(t, l)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		key, dir := testKey(t), storage(t)
+		l := open(t, dir, key)
+		for first := 0; first < 3000; first += 250 {
+			appendNumbered(t, l, first, 250)
+			time.Sleep(20 * time.Millisecond) // leaves partial tiles of several widths behind
+		}
+		awaitHead(t, l, 3000)
+		closeLog(t, l)
 
-	if err := fsckOf(t, dir, key); err != nil {
-		t.Errorf("Tessera's fsck does not accept the log: %v", err)
-	}
-	r, err := logcheck.Verify(context.Background(), logcheck.Folder(os.DirFS(dir)), logcheck.Options{Key: key.Verifier})
-	if err != nil || !r.Sound() || r.Size != 3000 {
-		t.Errorf("our check does not accept the log: %+v, %v", r, err)
-	}
+		if err := fsckOf(t, dir, key); err != nil {
+			t.Errorf("Tessera's fsck does not accept the log: %v", err)
+		}
+		r, err := logcheck.Verify(context.Background(), logcheck.Folder(dir.fsys), logcheck.Options{Key: key.Verifier})
+		if err != nil || !r.Sound() || r.Size != 3000 {
+			t.Errorf("our check does not accept the log: %+v, %v", r, err)
+		}
 
-	file := filepath.Join(dir, "tile", "entries", "003")
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw[len(raw)-10] ^= 1 // in entry 1023
-	if err := os.WriteFile(file, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := fsckOf(t, dir, key); err == nil {
-		t.Error("Tessera's fsck accepts an altered entry")
-	}
-	r, err = logcheck.Verify(context.Background(), logcheck.Folder(os.DirFS(dir)), logcheck.Options{Key: key.Verifier})
-	if err != nil || r.Sound() || r.Findings[0].First != 1023 || r.Findings[0].File != "tile/entries/003" {
-		t.Errorf("our check of an altered entry: %v, %v", r.Findings, err)
-	}
+		raw := bytes.Clone(dir.read("tile/entries/003"))
+		raw[len(raw)-10] ^= 1 // in entry 1023
+		dir.write("tile/entries/003", raw)
+		if err := fsckOf(t, dir, key); err == nil {
+			t.Error("Tessera's fsck accepts an altered entry")
+		}
+		r, err = logcheck.Verify(context.Background(), logcheck.Folder(dir.fsys), logcheck.Options{Key: key.Verifier})
+		if err != nil || r.Sound() || r.Findings[0].First != 1023 || r.Findings[0].File != "tile/entries/003" {
+			t.Errorf("our check of an altered entry: %v, %v", r.Findings, err)
+		}
+	})
 }
 
 // TestLivingLog: the check of a whole log raises no alarm while the log grows, publishes and tidies under it.
 func TestLivingLog(t *testing.T) {
 	t.Parallel()
-	key, dir := testKey(t), t.TempDir()
-	l := open(t, dir, key)
-	appendNumbered(t, l, 0, 10)
-	known := awaitHead(t, l, 10).Checkpoint
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for first := 10; first < 4010; first += 40 {
-			if _, err := l.Append(context.Background(), numberedLeaves(first, 40)); err != nil {
-				t.Error(err)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		key, dir, step := testKey(t), storage(t), 40
+		if dir.shared != nil {
+			step = 200 // each addition waits for the integration on its way
+		}
+		l := open(t, dir, key)
+		appendNumbered(t, l, 0, 10)
+		known := awaitHead(t, l, 10).Checkpoint
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for first := 10; first < 4010; first += step {
+				if _, err := l.Append(context.Background(), numberedLeaves(first, step)); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(10 * time.Millisecond)
 			}
-			time.Sleep(10 * time.Millisecond)
+		}()
+		checks := 0
+		for growing := true; growing; checks++ {
+			select {
+			case <-done:
+				growing = false
+			default:
+			}
+			r, err := logcheck.Verify(context.Background(), logcheck.Folder(dir.fsys), logcheck.Options{Key: key.Verifier, Known: known})
+			if err != nil || !r.Sound() {
+				t.Errorf("check %d: %v, %v", checks, r.Findings, err)
+			}
+			known = r.Note
 		}
-	}()
-	checks := 0
-	for growing := true; growing; checks++ {
-		select {
-		case <-done:
-			growing = false
-		default:
-		}
-		r, err := logcheck.Verify(context.Background(), logcheck.Folder(os.DirFS(dir)), logcheck.Options{Key: key.Verifier, Known: known})
-		if err != nil || !r.Sound() {
-			t.Errorf("check %d: %v, %v", checks, r.Findings, err)
-		}
-		known = r.Note
-	}
-	t.Logf("%d checks of a growing log", checks)
+		t.Logf("%d checks of a growing log", checks)
+	})
 }

@@ -4,23 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/transparency-dev/tessera"
-	"github.com/transparency-dev/tessera/storage/posix"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
 // Errors of a log.
 var (
-	// ErrInUse reports that another process, or another Log of this one, has the folder open.
-	ErrInUse = errors.New("tlog: the log's folder is in use")
-	// ErrTampered reports that the folder's content contradicts itself or the key. The log is not opened.
+	// ErrInUse reports that another process, or another Log of this one, has the log open.
+	ErrInUse = errors.New("tlog: the log is in use")
+	// ErrTampered reports that the log's content contradicts itself or the key. The log is not opened.
 	ErrTampered = errors.New("tlog: the log does not agree with its checkpoint or key")
 	// ErrClosed reports a use after Close.
 	ErrClosed = errors.New("tlog: the log is closed")
@@ -28,20 +24,24 @@ var (
 
 // Options of a log. The zero value of a duration or number means its default.
 type Options struct {
-	// Dir is the folder of the log; it is made when absent.
+	// Dir is the folder of the log; it is made when absent. Without Shared it is required.
 	Dir string
+	// Shared keeps the log on servers instead, where several processes can take turns with it; nil: in Dir.
+	Shared *Shared
 	// Key signs the checkpoints.
 	Key Key
 	// BatchSize and BatchAge bound how many leaves are written together and how long the first of them waits; 2,048 and 5 ms
 	// by default. The recorder adds as many at once, and no more before they are written: so they are written all or none.
 	BatchSize uint
 	BatchAge  time.Duration
-	// CheckpointInterval is the least time between two checkpoints, 500 ms by default and 100 ms at least. An entry is
-	// covered by a checkpoint within twice this time.
+	// CheckpointInterval is the least time between two checkpoints, 500 ms by default and 100 ms at least; on servers one second
+	// at least. An entry is covered by a checkpoint within twice this time, on servers a second later.
 	CheckpointInterval time.Duration
 	// RepublishInterval is how often a log that does not grow signs its checkpoint anew, which shows that it is alive; ten
 	// minutes by default.
 	RepublishInterval time.Duration
+
+	collect time.Duration // how often the storage tidies; its own default by default
 }
 
 // collectInterval is how often the storage removes the partial bundles and tiles that full ones have replaced. With leaves of many
@@ -61,15 +61,18 @@ func (o Options) withDefaults() Options {
 	if o.RepublishInterval <= 0 {
 		o.RepublishInterval = 10 * time.Minute
 	}
+	if o.collect <= 0 && o.Shared == nil {
+		o.collect = collectInterval
+	}
 	return o
 }
 
 // Log is an open log. Its methods may be called concurrently.
 type Log struct {
 	key      Key
-	lock     *os.File
+	storage  storage
 	appender *tessera.Appender
-	reader   tessera.LogReader
+	reader   reader
 	shutdown func(context.Context) error
 	stop     context.CancelFunc
 
@@ -83,46 +86,53 @@ var (
 	_ audit.Published = (*Log)(nil)
 )
 
-// Open opens the log in a folder, or begins one there, and checks what it finds. The caller closes it.
+// Open opens the log, or begins one, and checks what it finds. The caller closes it. It fails with ErrInUse while another process
+// has it open.
 func Open(ctx context.Context, o Options) (*Log, error) {
-	o = o.withDefaults()
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("tlog: making the folder: %w", err)
-	}
-	lock, err := lockFolder(o.Dir)
+	st, err := o.storage()
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{key: o.Key, lock: lock}
-	if err := l.start(ctx, o); err != nil {
+	if err := st.claim(ctx); err != nil {
+		return nil, errors.Join(err, st.release())
+	}
+	l := &Log{key: o.Key, storage: st}
+	if err := l.start(ctx, st.tune(o.withDefaults())); err != nil {
 		return nil, errors.Join(err, l.Close(ctx))
 	}
 	return l, nil
 }
 
 func (l *Log) start(ctx context.Context, o Options) error {
-	if err := precheck(o.Dir, o.Key); err != nil {
+	if err := l.storage.precheck(ctx, o.Key); err != nil {
 		return err
-	}
-	driver, err := posix.New(ctx, posix.Config{Path: o.Dir})
-	if err != nil {
-		return fmt.Errorf("tlog: opening the storage: %w", err)
 	}
 	options := tessera.NewAppendOptions().
 		WithCheckpointSigner(o.Key.Signer).
 		WithBatching(o.BatchSize, o.BatchAge).
 		WithCheckpointInterval(o.CheckpointInterval).
 		WithCheckpointRepublishInterval(o.RepublishInterval).
-		WithGarbageCollectionInterval(collectInterval)
+		WithGarbageCollectionInterval(o.collect)
 	// The storage's work lasts from here to Close, not as long as the call that opens it.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	appender, shutdown, reader, err := tessera.NewAppender(life, driver, options)
+	open, err := l.storage.open(ctx, life, options)
 	if err != nil {
 		stop()
-		return fmt.Errorf("tlog: opening the log: %w", err)
+		return err
 	}
-	l.appender, l.shutdown, l.reader, l.stop = appender, shutdown, reader, stop
+	l.appender, l.shutdown, l.reader, l.stop = open.appender, open.shutdown, open.reader, stop
 	return l.check(ctx)
+}
+
+// Lost waits until another process has become the log's writer, which ends with ErrLost, or until ctx ends, which is no error. A log
+// in a folder is never lost.
+func (l *Log) Lost(ctx context.Context) error {
+	select {
+	case <-l.storage.lost():
+		return ErrLost
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // Append implements audit.Log. The leaves are handed to the storage in order and all at once; then each one's future is
@@ -133,6 +143,11 @@ func (l *Log) Append(ctx context.Context, leaves [][]byte) ([]uint64, error) {
 	defer l.mu.RUnlock()
 	if l.closed {
 		return nil, ErrClosed
+	}
+	select {
+	case <-l.storage.lost():
+		return nil, ErrLost
+	default:
 	}
 	ctx = context.WithoutCancel(ctx)
 	entries := make([]*tessera.Entry, len(leaves))
@@ -160,7 +175,7 @@ func (l *Log) Append(ctx context.Context, leaves [][]byte) ([]uint64, error) {
 }
 
 // Close finishes what is being added, waits until a checkpoint covers it (as long as ctx allows), stops the log's work and
-// releases its folder. Further calls return what the first one did.
+// releases it. Further calls return what the first one did.
 func (l *Log) Close(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,19 +189,6 @@ func (l *Log) Close(ctx context.Context) error {
 		}
 		l.stop()
 	}
-	l.closeErr = errors.Join(l.closeErr, l.lock.Close())
+	l.closeErr = errors.Join(l.closeErr, l.storage.release())
 	return l.closeErr
-}
-
-// lockFolder takes the folder for this Log. The lock goes with the process, however it ends.
-func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "sequencer.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("tlog: locking the folder: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
-	}
-	return f, nil
 }

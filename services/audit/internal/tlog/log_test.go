@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,13 +19,70 @@ import (
 	sumdb "golang.org/x/mod/sumdb/tlog"
 
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
+	"github.com/privacyops/privacyops/services/audit/internal/storagetest"
 )
 
 const origin = "audit.test/log"
 
+// place is where a log of a test is kept.
+type place struct {
+	dir    string
+	shared *Shared
+	// read, write and remove do what the owner of the disk, or of the bucket, could; remove takes a file or all of a folder.
+	read   func(name string) []byte
+	write  func(name string, content []byte)
+	remove func(name string)
+	// fsys is all there is, as it is at the moment.
+	fsys fs.FS
+}
+
+func (p *place) options(key Key) Options {
+	o := Options{Dir: p.dir, Shared: p.shared, Key: key, BatchAge: time.Millisecond, CheckpointInterval: 100 * time.Millisecond}
+	if p.shared != nil {
+		o.collect = time.Second
+	}
+	return o
+}
+
+func (p *place) flip(name string) {
+	raw := bytes.Clone(p.read(name))
+	raw[len(raw)/2] ^= 1
+	p.write(name, raw)
+}
+
+// everywhere runs a test on every storage.
+func everywhere(t *testing.T, test func(t *testing.T, storage func(*testing.T) *place)) {
+	t.Helper()
+	for name, storage := range map[string]func(*testing.T) *place{"folder": inFolder, "servers": onServers} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, storage)
+		})
+	}
+}
+
+func inFolder(t *testing.T) *place {
+	t.Helper()
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+	return &place{dir: dir, fsys: os.DirFS(dir), remove: func(name string) { remove(t, in(name)) }, write: func(name string, content []byte) { write(t, in(name), content) },
+		read: func(name string) []byte {
+			raw, err := os.ReadFile(in(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return raw
+		}}
+}
+
 func TestMain(m *testing.M) {
-	// Tessera's queue worker, checkpoint publisher, tidier and statistics all end with Close; nothing is let through.
-	goleak.VerifyTestMain(m)
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait for a tick of Tessera's
+		panic(err)
+	}
+	// Tessera's queue worker, checkpoint publisher, tidier and statistics all end with Close. On servers its pool of connections, which
+	// it never closes, keeps a goroutine; the connections themselves end with ours.
+	goleak.VerifyTestMain(storagetest.Around(m), goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"))
 }
 
 func testKey(t *testing.T) Key {
@@ -36,9 +94,9 @@ func testKey(t *testing.T) Key {
 	return key
 }
 
-func open(t *testing.T, dir string, key Key) *Log {
+func open(t *testing.T, p *place, key Key) *Log {
 	t.Helper()
-	l, err := Open(context.Background(), Options{Dir: dir, Key: key, BatchAge: time.Millisecond, CheckpointInterval: 100 * time.Millisecond})
+	l, err := Open(context.Background(), p.options(key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +134,7 @@ func appendLeaves(t *testing.T, l *Log, first, n int) {
 
 func awaitHead(t *testing.T, l *Log, size uint64) audit.Head {
 	t.Helper()
-	for range 200 {
+	for range 500 {
 		head, err := l.Head(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +144,7 @@ func awaitHead(t *testing.T, l *Log, size uint64) audit.Head {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("no checkpoint of size %d within four seconds", size)
+	t.Fatalf("no checkpoint of size %d within ten seconds", size)
 	return audit.Head{}
 }
 
@@ -123,37 +181,39 @@ func recordProof(hashes [][]byte) sumdb.RecordProof {
 // TestProofs checks every proof of a log, at sizes around the width of a tile, by golang.org/x/mod/sumdb/tlog.
 func TestProofs(t *testing.T) {
 	t.Parallel()
-	key := testKey(t)
-	l := open(t, t.TempDir(), key)
-	size := 0
-	for _, grow := range []int{1, 2, 253, 1, 60} { // 1, 3, 256, 257, 317
-		appendLeaves(t, l, size, grow)
-		size += grow
-		awaitHead(t, l, uint64(size))
-		for i, leaf := range leaves(0, size) {
-			p, err := l.Inclusion(context.Background(), uint64(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			tree := openedNote(t, p.Checkpoint, key.Public)
-			if tree.N != int64(size) || p.TreeSize != uint64(size) || p.Index != uint64(i) {
-				t.Fatalf("the proof is for %d in %d (checkpoint %d), want %d in %d", p.Index, p.TreeSize, tree.N, i, size)
-			}
-			if err := sumdb.CheckRecord(recordProof(p.Hashes), tree.N, tree.Hash, int64(i), sumdb.RecordHash(leaf)); err != nil {
-				t.Fatalf("proof of %d in %d: %v", i, size, err)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		key := testKey(t)
+		l := open(t, storage(t), key)
+		size := 0
+		for _, grow := range []int{1, 2, 253, 1, 60} { // 1, 3, 256, 257, 317
+			appendLeaves(t, l, size, grow)
+			size += grow
+			awaitHead(t, l, uint64(size))
+			for i, leaf := range leaves(0, size) {
+				p, err := l.Inclusion(context.Background(), uint64(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				tree := openedNote(t, p.Checkpoint, key.Public)
+				if tree.N != int64(size) || p.TreeSize != uint64(size) || p.Index != uint64(i) {
+					t.Fatalf("the proof is for %d in %d (checkpoint %d), want %d in %d", p.Index, p.TreeSize, tree.N, i, size)
+				}
+				if err := sumdb.CheckRecord(recordProof(p.Hashes), tree.N, tree.Hash, int64(i), sumdb.RecordHash(leaf)); err != nil {
+					t.Fatalf("proof of %d in %d: %v", i, size, err)
+				}
 			}
 		}
-	}
-	if _, err := l.Inclusion(context.Background(), uint64(size)); !errors.Is(err, audit.ErrNotFound) {
-		t.Errorf("a proof beyond the checkpoint: %v, want %v", err, audit.ErrNotFound)
-	}
+		if _, err := l.Inclusion(context.Background(), uint64(size)); !errors.Is(err, audit.ErrNotFound) {
+			t.Errorf("a proof beyond the checkpoint: %v, want %v", err, audit.ErrNotFound)
+		}
+	})
 }
 
 // TestProofsRefuseEveryChange flips each part of a proof; the check must fail each time.
 func TestProofsRefuseEveryChange(t *testing.T) {
 	t.Parallel()
 	key := testKey(t)
-	l := open(t, t.TempDir(), key)
+	l := open(t, inFolder(t), key)
 	appendLeaves(t, l, 0, 21)
 	awaitHead(t, l, 21)
 	p, err := l.Inclusion(context.Background(), 13)
@@ -199,152 +259,171 @@ func TestProofsRefuseEveryChange(t *testing.T) {
 
 func TestLeavesComeBack(t *testing.T) {
 	t.Parallel()
-	l := open(t, t.TempDir(), testKey(t))
-	appendLeaves(t, l, 0, 300)
-	for _, test := range []struct {
-		from  uint64
-		limit int
-		want  int
-	}{{0, 1000, 256}, {0, 3, 3}, {255, 10, 1}, {256, 1000, 44}, {290, 5, 5}, {299, 5, 1}, {300, 5, 0}, {0, 0, 0}} {
-		got, err := l.Leaves(context.Background(), test.from, test.limit)
-		if err != nil {
-			t.Fatal(err)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		l := open(t, storage(t), testKey(t))
+		appendLeaves(t, l, 0, 300)
+		if size, err := l.Size(context.Background()); err != nil || size != 300 {
+			t.Fatalf("size %d, %v", size, err)
 		}
-		want := leaves(int(test.from), test.want)
-		if !bytes.Equal(bytes.Join(got, []byte{0}), bytes.Join(want, []byte{0})) {
-			t.Errorf("%d leaves from %d: got %d, want %d", test.limit, test.from, len(got), test.want)
+		for _, test := range []struct {
+			from  uint64
+			limit int
+			want  int
+		}{{0, 1000, 256}, {0, 3, 3}, {255, 10, 1}, {256, 1000, 44}, {290, 5, 5}, {299, 5, 1}, {300, 5, 0}, {0, 0, 0}} {
+			got, err := l.Leaves(context.Background(), test.from, test.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := leaves(int(test.from), test.want)
+			if !bytes.Equal(bytes.Join(got, []byte{0}), bytes.Join(want, []byte{0})) {
+				t.Errorf("%d leaves from %d: got %d, want %d", test.limit, test.from, len(got), test.want)
+			}
 		}
-	}
+	})
 }
 
 func TestReopen(t *testing.T) {
 	t.Parallel()
-	dir, key := t.TempDir(), testKey(t)
-	for round := range 3 {
-		l := open(t, dir, key)
-		if size, err := l.Size(context.Background()); err != nil || size != uint64(10*round) {
-			t.Fatalf("round %d: size %d (%v)", round, size, err)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		dir, key := storage(t), testKey(t)
+		for round := range 3 {
+			l := open(t, dir, key)
+			if size, err := l.Size(context.Background()); err != nil || size != uint64(10*round) {
+				t.Fatalf("round %d: size %d (%v)", round, size, err)
+			}
+			appendLeaves(t, l, 10*round, 10)
+			closeLog(t, l)
+			closeLog(t, l) // twice is once
+			if head, err := l.Head(context.Background()); err != nil || head.Size != uint64(10*round+10) {
+				t.Errorf("after Close the checkpoint covers %d (%v), want all %d", head.Size, err, 10*round+10)
+			}
+			if _, err := l.Append(context.Background(), leaves(0, 1)); !errors.Is(err, ErrClosed) {
+				t.Errorf("Append after Close: %v, want %v", err, ErrClosed)
+			}
 		}
-		appendLeaves(t, l, 10*round, 10)
-		closeLog(t, l)
-		closeLog(t, l) // twice is once
-		if head, err := l.Head(context.Background()); err != nil || head.Size != uint64(10*round+10) {
-			t.Errorf("after Close the checkpoint covers %d (%v), want all %d", head.Size, err, 10*round+10)
-		}
-		if _, err := l.Append(context.Background(), leaves(0, 1)); !errors.Is(err, ErrClosed) {
-			t.Errorf("Append after Close: %v, want %v", err, ErrClosed)
-		}
-	}
+	})
 }
 
 func TestOneOwner(t *testing.T) {
 	t.Parallel()
-	dir, key := t.TempDir(), testKey(t)
-	l := open(t, dir, key)
-	if _, err := Open(context.Background(), Options{Dir: dir, Key: key}); !errors.Is(err, ErrInUse) {
-		t.Fatalf("opening it twice: %v, want %v", err, ErrInUse)
-	}
-	closeLog(t, l)
-	open(t, dir, key)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		dir, key := storage(t), testKey(t)
+		l := open(t, dir, key)
+		if _, err := Open(context.Background(), dir.options(key)); !errors.Is(err, ErrInUse) {
+			t.Fatalf("opening it twice: %v, want %v", err, ErrInUse)
+		}
+		closeLog(t, l)
+		open(t, dir, key)
+	})
 }
 
-// TestTamperedFolders alters a closed log in ways that an owner of the disk could; none may be opened.
-func TestTamperedFolders(t *testing.T) {
+// TestTampered alters a closed log in ways that an owner of the disk or the servers could; none may be opened.
+func TestTampered(t *testing.T) {
 	t.Parallel()
 	other := testKey(t)
-	for name, test := range map[string]func(t *testing.T, dir string, key *Key){
-		"another key": func(_ *testing.T, _ string, key *Key) { *key = other },
-		"no state":    func(t *testing.T, dir string, _ *Key) { remove(t, filepath.Join(dir, ".state")) },
-		"no checkpoint": func(t *testing.T, dir string, _ *Key) {
-			remove(t, filepath.Join(dir, "checkpoint"))
+	both := map[string]func(t *testing.T, p *place, key *Key){
+		"another key":          func(_ *testing.T, _ *place, key *Key) { *key = other },
+		"no checkpoint":        func(_ *testing.T, p *place, _ *Key) { p.remove("checkpoint") },
+		"no tile":              func(_ *testing.T, p *place, _ *Key) { p.remove("tile/0") },
+		"a flipped hash":       func(_ *testing.T, p *place, _ *Key) { p.flip("tile/0/000.p/5") },
+		"a flipped checkpoint": func(_ *testing.T, p *place, _ *Key) { p.flip("checkpoint") },
+	}
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		for name, test := range both {
+			t.Run(name, func(t *testing.T) { t.Parallel(); refused(t, storage(t), test) })
+		}
+	})
+	for name, test := range map[string]func(t *testing.T, p *place, key *Key){
+		"no state": func(_ *testing.T, p *place, _ *Key) { p.remove(".state") },
+		"an older state": func(_ *testing.T, p *place, _ *Key) {
+			p.write(".state/treeState", []byte(`{"size":3,"root":"AAAA"}`))
 		},
-		"an older state": func(t *testing.T, dir string, _ *Key) {
-			write(t, filepath.Join(dir, ".state", "treeState"), []byte(`{"size":3,"root":"AAAA"}`))
-		},
-		"no tile": func(t *testing.T, dir string, _ *Key) { remove(t, filepath.Join(dir, "tile", "0")) },
-		"a flipped hash": func(t *testing.T, dir string, _ *Key) {
-			flip(t, filepath.Join(dir, "tile", "0", "000.p", "5"))
-		},
-		"a flipped checkpoint": func(t *testing.T, dir string, _ *Key) { flip(t, filepath.Join(dir, "checkpoint")) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, key := t.TempDir(), testKey(t)
-			l := open(t, dir, key)
-			appendLeaves(t, l, 0, 5)
-			closeLog(t, l)
-			test(t, dir, &key)
-			reopened, err := Open(context.Background(), Options{Dir: dir, Key: key})
-			if err == nil {
-				closeLog(t, reopened)
-			}
-			if !errors.Is(err, ErrTampered) {
-				t.Errorf("Open: %v, want %v", err, ErrTampered)
-			}
-		})
+		t.Run("folder/"+name, func(t *testing.T) { t.Parallel(); refused(t, inFolder(t), test) })
+	}
+}
+
+// refused closes a log, has it altered and opens it.
+func refused(t *testing.T, p *place, alter func(t *testing.T, p *place, key *Key)) {
+	t.Helper()
+	key := testKey(t)
+	l := open(t, p, key)
+	appendLeaves(t, l, 0, 5)
+	closeLog(t, l)
+	alter(t, p, &key)
+	reopened, err := Open(context.Background(), p.options(key))
+	if err == nil {
+		closeLog(t, reopened)
+	}
+	if !errors.Is(err, ErrTampered) {
+		t.Errorf("Open: %v, want %v", err, ErrTampered)
 	}
 }
 
 func TestTiles(t *testing.T) {
 	t.Parallel()
-	key := testKey(t)
-	l := open(t, t.TempDir(), key)
-	appendLeaves(t, l, 0, 300)
-	checkpoint := awaitHead(t, l, 300).Checkpoint
-	for _, test := range []struct {
-		level, index uint64
-		width        uint8
-		want         int // hashes; -1: not found
-	}{
-		{0, 0, 0, 256}, {0, 0, 1, 1}, {0, 0, 255, 255}, {0, 1, 44, 44}, {0, 1, 7, 7}, {1, 0, 1, 1},
-		{0, 1, 45, -1}, {0, 1, 0, -1}, {0, 2, 1, -1}, {1, 0, 2, -1}, {2, 0, 1, -1}, {8, 0, 1, -1}, {1 << 40, 0, 1, -1},
-		{0, 1 << 63, 1, -1}, {0, 1<<64 - 1, 0, -1},
-	} {
-		tile, err := l.Tile(context.Background(), test.level, test.index, test.width)
-		if test.want < 0 {
-			if !errors.Is(err, audit.ErrNotFound) {
-				t.Errorf("tile %d/%d.p/%d: %v, want %v", test.level, test.index, test.width, err, audit.ErrNotFound)
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		key := testKey(t)
+		l := open(t, storage(t), key)
+		appendLeaves(t, l, 0, 300)
+		checkpoint := awaitHead(t, l, 300).Checkpoint
+		for _, test := range []struct {
+			level, index uint64
+			width        uint8
+			want         int // hashes; -1: not found
+		}{
+			{0, 0, 0, 256}, {0, 0, 1, 1}, {0, 0, 255, 255}, {0, 1, 44, 44}, {0, 1, 7, 7}, {1, 0, 1, 1},
+			{0, 1, 45, -1}, {0, 1, 0, -1}, {0, 2, 1, -1}, {1, 0, 2, -1}, {2, 0, 1, -1}, {8, 0, 1, -1}, {1 << 40, 0, 1, -1},
+			{0, 1 << 63, 1, -1}, {0, 1<<64 - 1, 0, -1},
+		} {
+			tile, err := l.Tile(context.Background(), test.level, test.index, test.width)
+			if test.want < 0 {
+				if !errors.Is(err, audit.ErrNotFound) {
+					t.Errorf("tile %d/%d.p/%d: %v, want %v", test.level, test.index, test.width, err, audit.ErrNotFound)
+				}
+				continue
 			}
-			continue
+			if err != nil || len(tile) != 32*test.want {
+				t.Errorf("tile %d/%d.p/%d: %d bytes (%v), want %d hashes", test.level, test.index, test.width, len(tile), err, test.want)
+			}
 		}
-		if err != nil || len(tile) != 32*test.want {
-			t.Errorf("tile %d/%d.p/%d: %d bytes (%v), want %d hashes", test.level, test.index, test.width, len(tile), err, test.want)
+		// A reader builds proofs from checkpoint and tiles alone, with code of its own.
+		tree := openedNote(t, checkpoint, key.Public)
+		reader := sumdb.TileHashReader(tree, publicTiles{t, l})
+		for index := range tree.N {
+			p, err := sumdb.ProveRecord(tree.N, index, reader)
+			if err != nil {
+				t.Fatalf("proving %d from tiles: %v", index, err)
+			}
+			if err := sumdb.CheckRecord(p, tree.N, tree.Hash, index, sumdb.RecordHash(leaves(int(index), 1)[0])); err != nil {
+				t.Fatalf("proof of %d from tiles: %v", index, err)
+			}
 		}
-	}
-	// A reader builds proofs from checkpoint and tiles alone, with code of its own.
-	tree := openedNote(t, checkpoint, key.Public)
-	reader := sumdb.TileHashReader(tree, publicTiles{t, l})
-	for index := range tree.N {
-		p, err := sumdb.ProveRecord(tree.N, index, reader)
-		if err != nil {
-			t.Fatalf("proving %d from tiles: %v", index, err)
-		}
-		if err := sumdb.CheckRecord(p, tree.N, tree.Hash, index, sumdb.RecordHash(leaves(int(index), 1)[0])); err != nil {
-			t.Fatalf("proof of %d from tiles: %v", index, err)
-		}
-	}
+	})
 }
 
 // TestStrayPartialTile plants a partial tile that no checkpoint covered, as a crash leaves behind: it is never served.
 func TestStrayPartialTile(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	l := open(t, dir, testKey(t))
-	appendLeaves(t, l, 0, 5)
-	awaitHead(t, l, 5)
-	write(t, filepath.Join(dir, "tile", "0", "000.p", "3"), make([]byte, 3*32))
-	write(t, filepath.Join(dir, "tile", "0", "000.p", "7"), make([]byte, 7*32))
-	five, err := l.Tile(context.Background(), 0, 0, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	three, err := l.Tile(context.Background(), 0, 0, 3)
-	if err != nil || !bytes.Equal(three, five[:3*32]) {
-		t.Errorf("the tile of 3 is not the beginning of the tile of 5 (%v)", err)
-	}
-	if _, err := l.Tile(context.Background(), 0, 0, 7); !errors.Is(err, audit.ErrNotFound) {
-		t.Errorf("a tile beyond the checkpoint: %v, want %v", err, audit.ErrNotFound)
-	}
+	everywhere(t, func(t *testing.T, storage func(*testing.T) *place) {
+		dir := storage(t)
+		l := open(t, dir, testKey(t))
+		appendLeaves(t, l, 0, 5)
+		awaitHead(t, l, 5)
+		dir.write("tile/0/000.p/3", make([]byte, 3*32))
+		dir.write("tile/0/000.p/7", make([]byte, 7*32))
+		five, err := l.Tile(context.Background(), 0, 0, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		three, err := l.Tile(context.Background(), 0, 0, 3)
+		if err != nil || !bytes.Equal(three, five[:3*32]) {
+			t.Errorf("the tile of 3 is not the beginning of the tile of 5 (%v)", err)
+		}
+		if _, err := l.Tile(context.Background(), 0, 0, 7); !errors.Is(err, audit.ErrNotFound) {
+			t.Errorf("a tile beyond the checkpoint: %v, want %v", err, audit.ErrNotFound)
+		}
+	})
 }
 
 // publicTiles reads tiles as golang.org/x/mod asks for them.
@@ -367,46 +446,6 @@ func (p publicTiles) ReadTiles(tiles []sumdb.Tile) ([][]byte, error) {
 	return out, nil
 }
 
-func TestKeyFiles(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "keys", "log.key")
-	if _, err := ReadKey(file, origin); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no key: %v, want %v", err, fs.ErrNotExist)
-	}
-	created, err := CreateKey(rand.Reader, file, origin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the secret has mode %v (%v), want 0600", info.Mode(), err)
-	}
-	if public, err := os.ReadFile(file + ".pub"); err != nil || string(public) != created.Public+"\n" {
-		t.Errorf("the public file holds %q (%v), want %q", public, err, created.Public)
-	}
-	for name, open := range map[string]func() (Key, error){
-		"read":         func() (Key, error) { return ReadKey(file, origin) },
-		"create again": func() (Key, error) { return CreateKey(rand.Reader, file, origin) },
-	} {
-		if key, err := open(); err != nil || key.Public != created.Public || key.Signer.KeyHash() != created.Signer.KeyHash() {
-			t.Errorf("%s: %q (%v), want %q", name, key.Public, err, created.Public)
-		}
-	}
-	if _, err := ReadKey(file, "another.test/log"); err == nil {
-		t.Error("the key of another log was read")
-	}
-	if err := os.Chmod(file, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ReadKey(file, origin); err == nil {
-		t.Error("a secret that others can read was read")
-	}
-	spoiled := filepath.Join(t.TempDir(), "spoiled.key")
-	write(t, spoiled, []byte("PRIVATE+KEY+"+origin+"+00000000+AAAA"))
-	if _, err := ReadKey(spoiled, origin); err == nil {
-		t.Error("a file without a key was read")
-	}
-}
-
 func remove(t *testing.T, path string) {
 	t.Helper()
 	if err := os.RemoveAll(path); err != nil {
@@ -419,14 +458,4 @@ func write(t *testing.T, path string, content []byte) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func flip(t *testing.T, path string) {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw[len(raw)/2] ^= 1
-	write(t, path, raw)
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	checkpoint "github.com/transparency-dev/formats/log"
 	"github.com/transparency-dev/merkle/compact"
@@ -24,7 +22,7 @@ func (l *Log) Public() string { return l.key.Public }
 
 // Size implements audit.Log.
 func (l *Log) Size(ctx context.Context) (uint64, error) {
-	size, err := l.reader.IntegratedSize(ctx)
+	size, err := l.reader.End(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("tlog: reading the size: %w", err)
 	}
@@ -33,9 +31,12 @@ func (l *Log) Size(ctx context.Context) (uint64, error) {
 
 // Leaves implements audit.Log. It reads one bundle of at most 256 leaves a call.
 func (l *Log) Leaves(ctx context.Context, from uint64, limit int) ([][]byte, error) {
-	size, err := l.Size(ctx)
-	if err != nil || from >= size || limit <= 0 {
-		return nil, err
+	size, err := l.reader.IntegratedSize(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tlog: reading the size: %w", err)
+	}
+	if from >= size || limit <= 0 {
+		return nil, nil
 	}
 	bundle, err := client.GetEntryBundle(ctx, l.reader.ReadEntryBundle, from/layout.EntryBundleWidth, size)
 	if err != nil {
@@ -99,42 +100,37 @@ func (l *Log) Inclusion(ctx context.Context, index uint64) (audit.Inclusion, err
 	return audit.Inclusion{Index: index, TreeSize: head.Size, Hashes: hashes, Checkpoint: head.Checkpoint}, nil
 }
 
-// precheck looks at a folder before the storage does, which would begin a new log where it finds no state, over the
-// checkpoint of the old one.
-func precheck(dir string, key Key) error {
-	raw, err := os.ReadFile(filepath.Join(dir, layout.CheckpointPath))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("tlog: reading the checkpoint: %w", err)
-	}
-	if _, err := parseHead(raw, key); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, ".state", "treeState")); err != nil {
-		return fmt.Errorf("%w: there is a checkpoint but no state of the tree: %w", ErrTampered, err)
-	}
-	return nil
-}
-
 // check compares the checkpoint with the key and its root with the tiles.
 func (l *Log) check(ctx context.Context) error {
 	head, err := l.Head(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return l.checkUnpublished(ctx)
-	}
-	if err != nil {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return err
 	}
 	size, err := l.Size(ctx)
 	if err != nil {
 		return err
 	}
+	if missing {
+		return unpublished(size)
+	}
+	return covers(ctx, l.reader, head, size)
+}
+
+// unpublished accepts a log without a checkpoint only if it is empty.
+func unpublished(size uint64) error {
+	if size > 0 {
+		return fmt.Errorf("%w: there are %d leaves and no checkpoint", ErrTampered, size)
+	}
+	return nil
+}
+
+// covers compares a checkpoint with the tree of a size and with the tiles.
+func covers(ctx context.Context, r tiles, head audit.Head, size uint64) error {
 	if size < head.Size {
 		return fmt.Errorf("%w: the checkpoint covers %d leaves, the tree has %d", ErrTampered, head.Size, size)
 	}
-	root, err := l.rootAt(ctx, head.Size)
+	root, err := rootAt(ctx, r, head.Size)
 	if err != nil {
 		return fmt.Errorf("%w: the tiles of size %d cannot be read: %w", ErrTampered, head.Size, err)
 	}
@@ -144,31 +140,24 @@ func (l *Log) check(ctx context.Context) error {
 	return nil
 }
 
-// checkUnpublished accepts a log without a checkpoint only if it is empty.
-func (l *Log) checkUnpublished(ctx context.Context) error {
-	size, err := l.Size(ctx)
-	if err != nil {
-		return err
-	}
-	if size > 0 {
-		return fmt.Errorf("%w: there are %d leaves and no checkpoint", ErrTampered, size)
-	}
-	return nil
+// tiles are what a root follows from.
+type tiles interface {
+	ReadTile(ctx context.Context, level, index uint64, p uint8) ([]byte, error)
 }
 
 // rootAt computes the root of the tree of the first size leaves from the tiles.
-func (l *Log) rootAt(ctx context.Context, size uint64) ([]byte, error) {
+func rootAt(ctx context.Context, r tiles, size uint64) ([]byte, error) {
 	if size == 0 {
 		return rfc6962.DefaultHasher.EmptyRoot(), nil
 	}
-	nodes, err := client.FetchRangeNodes(ctx, size, l.reader.ReadTile)
+	nodes, err := client.FetchRangeNodes(ctx, size, r.ReadTile)
 	if err != nil {
 		return nil, err
 	}
 	factory := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-	r, err := factory.NewRange(0, size, nodes)
+	all, err := factory.NewRange(0, size, nodes)
 	if err != nil {
 		return nil, err
 	}
-	return r.GetRootHash(nil)
+	return all.GetRootHash(nil)
 }

@@ -18,7 +18,7 @@ func (s *consentsServer) LinkSubjects(ctx context.Context, req *pb.LinkSubjectsR
 	if err != nil {
 		return nil, err
 	}
-	outbox.About(ctx, controllerName(controller), texts(s.refs(controller, nil, req.GetSubjects()))...)
+	outbox.About(ctx, subjectsName(controller), texts(s.refs(controller, nil, req.GetSubjects()))...)
 	once := idempotency.Request{Controller: string(controller), Method: pb.Consents_LinkSubjects_FullMethodName, ID: req.GetRequestId(), Body: req}
 	return idempotency.Once(ctx, s.Replies, once, &pb.LinkSubjectsResponse{}, func(ctx context.Context, tx sqldb.Tx) (*pb.LinkSubjectsResponse, error) {
 		rev, err := s.Store.Advance(ctx, tx, controller)
@@ -75,8 +75,12 @@ func (s *consentsServer) link(ctx context.Context, tx sqldb.Tx, c consent.Contro
 	}
 	change := consent.Change{Controller: c.ID, Revision: n.Revision, Kind: consent.Linking, Subjects: u.Touched}
 	detail := map[string]string{"linked": strconv.Itoa(len(u.Subjects)), "shared": strconv.Itoa(len(u.Shared))}
-	return answer, s.record(ctx, tx, change, outbox.Event{Resource: controllerName(c.ID), SubjectRefs: witnessed(n.Subjects), Detail: detail})
+	was, now := u.Recorded(n.Subjects, known)
+	return answer, s.record(ctx, tx, change, outbox.Event{Resource: subjectsName(c.ID), SubjectRefs: witnessed(n.Subjects), Detail: detail, Before: was, After: now})
 }
+
+// subjectsName names a controller's people together: whom an event is about is said by its pseudonyms.
+func subjectsName(c consent.ControllerID) string { return controllerName(c) + "/subjects" }
 
 // forgetErased destroys what somebody has said under an identifier of which it was not known that it is an erased person's.
 func (s *consentsServer) forgetErased(ctx context.Context, tx sqldb.Tx, controller consent.ControllerID, refs []consent.SubjectRef) error {

@@ -161,7 +161,27 @@ func TestLinkedOnce(t *testing.T) {
 	if d := cmp.Diff(first, again, protocmp.Transform(), protocmp.IgnoreFields(first, "consistency_token")); d != "" || len(s.announced) != from {
 		t.Errorf("%d announced: %s", len(s.announced)-from, d)
 	}
-	if s.lastEvent("subject.link").GetResource() != "controllers/a" {
-		t.Errorf("%v", s.lastEvent("subject.link"))
+	if e := s.lastEvent("subject.link"); e.GetResource() != "controllers/a/subjects" || e.GetBeforeDigest()+e.GetAfterDigest() != "" {
+		t.Errorf("nothing was changed: %v", e)
+	}
+}
+
+// The event of a link tells by digests that the links of these identifiers are others now.
+func TestLinksHaveDigests(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	mail, family := address("x@example.org"), address("familien@example.org")
+	s.link(pupil("u1")[0], mail)
+	first := s.lastEvent("subject.link")
+	if first.GetResource() != "controllers/a/subjects" || len(first.GetBeforeDigest()) != 64 || len(first.GetAfterDigest()) != 64 || first.GetBeforeDigest() == first.GetAfterDigest() {
+		t.Errorf("%v", first)
+	}
+	s.link(pupil("u2")[0], mail) // now it is shared
+	if second := s.lastEvent("subject.link"); len(second.GetAfterDigest()) != 64 || second.GetAfterDigest() == first.GetAfterDigest() || second.GetBeforeDigest() == second.GetAfterDigest() {
+		t.Errorf("%v", second)
+	}
+	s.link(pupil("u3")[0], family)
+	if other := s.lastEvent("subject.link"); other.GetBeforeDigest() == first.GetBeforeDigest() || other.GetAfterDigest() == first.GetAfterDigest() {
+		t.Errorf("other people's links have the same digests: %v", other)
 	}
 }

@@ -38,7 +38,7 @@ func binary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
-	if servePeer() {
+	if servePeer() || holdLock() {
 		return
 	}
 	code := pgtest.Main(m)

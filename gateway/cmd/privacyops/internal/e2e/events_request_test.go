@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/hex"
 	"net/http"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -147,4 +150,27 @@ func newMessage(t *testing.T, d protoreflect.MessageDescriptor) proto.Message {
 func newTrace() string {
 	id := uuid.New()
 	return hex.EncodeToString(id[:])
+}
+
+// said makes a call, unary or streaming, and gives its first answer.
+func (x *teller) said(service, as string, d protoreflect.MethodDescriptor, messages []proto.Message, token, trace string) (proto.Message, error) {
+	x.t.Helper()
+	x.grpc++
+	ctx, cancel := context.WithTimeout(x.t.Context(), patience)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+	if token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	}
+	stream, err := x.connect(service, as).NewStream(ctx, &grpc.StreamDesc{ClientStreams: d.IsStreamingClient(), ServerStreams: d.IsStreamingServer()},
+		"/"+string(d.Parent().FullName())+"/"+string(d.Name()))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range messages {
+		_ = stream.SendMsg(m) // what is wrong comes with the answer
+	}
+	_ = stream.CloseSend()
+	answer := newMessage(x.t, d.Output())
+	return answer, stream.RecvMsg(answer)
 }

@@ -8,8 +8,6 @@ type told struct {
 	more string // the school year of an extract that follows the first message of a stream
 	// down says that the platform is away meanwhile, so that what was begun goes on for a while.
 	down bool
-	// absent says that there is no such thing: the caller may, and is told so.
-	absent bool
 	// wait is a state in which the kept resource has to be before the story goes on.
 	wait string
 }
@@ -84,10 +82,12 @@ var story = []told{
 	{rpc: "audit.v1.AuditLog/SearchAuditEvents", body: `{"parent":"{c}","pageSize":1}`},
 	{rpc: "audit.v1.AuditLog/GetAuditEventProof", body: `{"name":"{event}"}`},
 	{rpc: "audit.v1.AuditMonitoring/ListAlerts", body: `{"parent":"{c}"}`},
-	{rpc: "audit.v1.AuditMonitoring/AcknowledgeAlert", body: `{"name":"{c}/alerts/01890000-0000-7000-8000-000000000000"}`, absent: true},
+	{rpc: "audit.v1.AuditMonitoring/AcknowledgeAlert", body: `{"name":"{alert}"}`},
 	{rpc: "audit.v1.AuditMonitoring/ListSuiteAlerts", body: `{}`},
-	{rpc: "audit.v1.AuditMonitoring/AcknowledgeSuiteAlert", body: `{"name":"alerts/01890000-0000-7000-8000-000000000000"}`, absent: true},
+	{rpc: "audit.v1.AuditMonitoring/AcknowledgeSuiteAlert", body: `{"name":"{suiteAlert}"}`},
 	{rpc: "audit.v1.AuditMonitoring/GetLogReport", body: `{"parent":"{c}"}`},
+	{rpc: "audit.v1.AuditKeeping/RotateControllerKey", body: `{"parent":"{c}"}`},
+	{rpc: "audit.v1.AuditKeeping/ApproveTermination", body: `{"name":"{c}/termination"}`},
 	{rpc: "audit.v1.AuditEvidence/CreateEvidence", body: `{"parent":"{c}","startTime":"{start}","endTime":"{end}"}`, keep: "evidence", wait: "READY"},
 	{rpc: "audit.v1.AuditEvidence/GetEvidence", body: `{"name":"{evidence}"}`},
 	{rpc: "audit.v1.AuditEvidence/ListEvidence", body: `{"parent":"{c}"}`},

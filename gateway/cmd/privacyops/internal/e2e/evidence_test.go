@@ -23,7 +23,8 @@ import (
 // folder without a network, and reads the report in a browser.
 func TestEvidenceIsTakenAlong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	watching := &witnesses{}
+	w := newWorld(t, watching.start(t))
 	began := time.Now().Add(-time.Minute)
 	somethingHappens(t, w)
 	e := w.evidence(began)
@@ -32,12 +33,13 @@ func TestEvidenceIsTakenAlong(t *testing.T) {
 	must(t, err)
 	rangeIsServed(t, w.as("auditor"), path, content)
 	evidenceVerifies(t, w, content)
+	watching.areInThePackage(t, content)
 	w.as("platform").refused(http.MethodGet, path, "", http.StatusForbidden, "ROLE_REQUIRED")
 	packageGoesWithKeys(t, w, e)
 	reportIsRead(t, unzipped(t, content))
 }
 
-// packageGoesWithKeys: a package may hold what is readable with keys that are destroyed later; it goes with them.
+// packageGoesWithKeys: a package holds what is readable with keys that are destroyed later; it goes with them.
 func packageGoesWithKeys(t *testing.T, w *world, e *auditv1.Evidence) {
 	t.Helper()
 	c := w.as("platform")
@@ -66,6 +68,7 @@ func somethingHappens(t *testing.T, w *world) {
 	for range 3 {
 		c.check(other, "photo-sharing", "")
 	}
+	w.as("dpo").post(school+"/consents:search", &consentv1.SearchConsentsRequest{Subject: uniLogin(other)}, &consentv1.SearchConsentsResponse{})
 	c.refused(http.MethodPatch, school+"/activities/photo-sharing", `{"purpose":"x"}`, http.StatusForbidden, "ROLE_REQUIRED")
 	w.as("dpo").get(school+"/activities/photo-sharing", &consentv1.Activity{})
 	planned := c.planned(p)
@@ -151,18 +154,21 @@ func reportIsRead(t *testing.T, files map[string][]byte) {
 	for _, name := range []string{"report.da.html", "report.en.html", "README.html"} {
 		must(t, os.WriteFile(filepath.Join(dir, name), files[name], 0o600))
 	}
+	hidden := bytes.Replace(files["report.da.html"], []byte("</style>"), []byte("svg { visibility: hidden; }</style>"), 1)
+	must(t, os.WriteFile(filepath.Join(dir, "hidden.html"), hidden, 0o600))
+	if n := coloured(t, photographed(t, browser, dir, "hidden.html")); n >= barPixels {
+		t.Errorf("a report whose charts are not drawn has %d coloured pixels: this test cannot fail", n)
+	}
 	for _, name := range []string{"report.da.html", "report.en.html"} {
 		page := "file://" + filepath.Join(dir, name)
-		flags := []string{"--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + filepath.Join(dir, "profile"), "--window-size=1200,1600"}
-		dom, err := exec.CommandContext(t.Context(), browser, append(flags, "--dump-dom", page)...).Output()
+		dom, err := exec.CommandContext(t.Context(), browser, append(headless(dir), "--dump-dom", page)...).Output()
 		must(t, err)
 		if !bytes.Contains(dom, []byte(`<svg id="timeline"`)) || !bytes.Contains(dom, []byte(`<rect class="c-`)) {
 			t.Errorf("%s has no timeline in the browser", name)
 		}
-		shot := filepath.Join(dir, name+".png")
-		must(t, exec.CommandContext(t.Context(), browser, append(flags, "--screenshot="+shot, page)...).Run())
-		if n := colours(t, shot); n < 50 {
-			t.Errorf("the screenshot of %s has %d colours: it is blank", name, n)
+		shot := photographed(t, browser, dir, name)
+		if n := coloured(t, shot); n < barPixels {
+			t.Errorf("the screenshot of %s has %d coloured pixels: its charts are not drawn", name, n)
 		}
 		if keep := os.Getenv("KEEP_SCREENSHOTS"); keep != "" {
 			raw, err := os.ReadFile(shot)
@@ -172,20 +178,38 @@ func reportIsRead(t *testing.T, files map[string][]byte) {
 	}
 }
 
-// colours counts the different colours of a picture.
-func colours(t *testing.T, path string) int {
+// headless are the browser's flags.
+func headless(dir string) []string {
+	return []string{"--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + filepath.Join(dir, "profile"), "--window-size=1200,1600"}
+}
+
+// photographed makes a screenshot of a page in the folder and returns its path.
+func photographed(t *testing.T, browser, dir, name string) string {
+	t.Helper()
+	shot := filepath.Join(dir, name+".png")
+	must(t, exec.CommandContext(t.Context(), browser, append(headless(dir), "--screenshot="+shot, "file://"+filepath.Join(dir, name))...).Run())
+	return shot
+}
+
+// barPixels is less than the bars of the timeline have, however few there are, and more than what else on the page has a colour: the line
+// beside the note.
+const barPixels = 3000
+
+// coloured counts the pixels of a picture that are not grey: text is, bars of charts are not.
+func coloured(t *testing.T, path string) (n int) {
 	t.Helper()
 	f, err := os.Open(path)
 	must(t, err)
 	defer f.Close()
 	img, err := png.Decode(f)
 	must(t, err)
-	seen := map[[3]uint32]bool{}
 	for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y++ {
 		for x := img.Bounds().Min.X; x < img.Bounds().Max.X; x++ {
 			r, g, b, _ := img.At(x, y).RGBA()
-			seen[[3]uint32{r, g, b}] = true
+			if max(r, g, b)-min(r, g, b) > 0x3000 {
+				n++
+			}
 		}
 	}
-	return len(seen)
+	return n
 }

@@ -70,10 +70,13 @@ func (m *matrix) overGRPC(name string, p permission, d protoreflect.MethodDescri
 			}
 			continue
 		}
-		if p.route != "" && !strings.Contains(p.route, "{c}") { // the suite's own: an operator needs a token for all controllers
-			if role == "operator" {
-				m.code(name+" as one controller's operator", m.invoke(p.service, "gateway", d, empty, token), codes.PermissionDenied)
+		if p.route != "" && !strings.Contains(p.route, "{c}") { // the suite's own: whoever may call needs a token for all controllers
+			m.code(name+" as one controller's "+role, m.invoke(p.service, "gateway", d, empty, token), codes.PermissionDenied)
+			err := m.invoke(p.service, "gateway", d, empty, m.w.token(role, "somebody", "*"))
+			if code := status.Code(err); code == codes.PermissionDenied || code == codes.Unauthenticated || code == codes.Unavailable {
+				m.t.Errorf("%s as %s for all controllers: %v", name, role, err)
 			}
+			m.suite++
 			continue
 		}
 		foreign := m.invoke(p.service, "gateway", d, m.message(d, sample.OtherController), token)
@@ -146,5 +149,20 @@ func (m *matrix) code(what string, err error, want codes.Code) {
 	m.t.Helper()
 	if got := status.Code(err); got != want {
 		m.t.Errorf("%s: %v, want %s", what, err, want)
+	}
+}
+
+// wholeSuite checks that every way to call what names no controller was tried with a token for one of them, on both protocols. How many
+// there are is read from the descriptors.
+func (m *matrix) wholeSuite(all map[string]protoreflect.MethodDescriptor) {
+	m.t.Helper()
+	want := 0
+	for _, d := range all {
+		if rule := ruleOf(d); rule.GetControllerField() == "" {
+			want += 2 * len(rule.GetRoles())
+		}
+	}
+	if m.suite != want || want == 0 {
+		m.t.Errorf("%d ways to call what concerns the whole suite were tried, want %d", m.suite, want)
 	}
 }

@@ -118,6 +118,8 @@ var permissions = map[string]permission{
 	"audit.v1.AuditEvidence/ReadEvidencePackage":          {"audit", "dpo auditor", "", "GET /v1/controllers/{c}/evidence/{id}/package", ""},
 	"audit.v1.AuditKeys/DestroySubjectKeys":               {"audit", "", "erasure", "", ""},
 	"audit.v1.AuditKeys/DestroyControllerKey":             {"audit", "", "erasure", "", ""},
+	"audit.v1.AuditKeeping/ApproveTermination":            {"audit", "operator", "", "POST /v1/controllers/{c}/termination:approve", `{}`},
+	"audit.v1.AuditKeeping/RotateControllerKey":           {"audit", "operator", "", "POST /v1/controllers/{c}/auditKey:rotate", `{}`},
 	"consent.v1.RegisterReader/ListActivityVersions":      {"consent", "", "audit", "", ""},
 	"erasure.v1.CertificateReader/ListIssuedCertificates": {"erasure", "", "audit", "", ""},
 	"audit.v1.AuditIngest/AppendAuditEvents":              {"audit", "", "consent export erasure participant gateway audit", "", ""},
@@ -168,6 +170,7 @@ func TestMatrix(t *testing.T) {
 		}
 		m.overGRPC(name, p, all[name])
 	}
+	m.wholeSuite(all)
 	t.Logf("%d RPCs, %d calls over REST and %d over gRPC", len(all), m.rest, m.grpc)
 }
 
@@ -178,6 +181,7 @@ type matrix struct {
 	ids        map[string]string // of resources of the other controller, by collection
 	conns      map[string]*connection
 	rest, grpc int
+	suite      int // ways to call what concerns the whole suite
 }
 
 // foreignResources makes one of everything at the other controller.
@@ -233,10 +237,12 @@ func (m *matrix) overREST(name string, p permission) {
 			m.says(name+" as "+role, m.call(method, own, p.body, token), http.StatusForbidden, codes.PermissionDenied)
 			continue
 		}
-		if !strings.Contains(path, "{c}") { // the suite's own: an operator needs a token for all controllers
-			if role == "operator" {
-				m.says(name+" as one controller's operator", m.call(method, own, p.body, token), http.StatusForbidden, codes.PermissionDenied)
+		if !strings.Contains(path, "{c}") { // the suite's own: whoever may call needs a token for all controllers
+			m.says(name+" as one controller's "+role, m.call(method, own, p.body, token), http.StatusForbidden, codes.PermissionDenied)
+			if a := m.call(method, own, p.body, m.w.token(role, "somebody", "*")); a.status == http.StatusForbidden || a.status == http.StatusUnauthorized {
+				m.t.Errorf("%s as %s for all controllers: %d %s", name, role, a.status, a.body)
 			}
+			m.suite++
 			continue
 		}
 		foreign := m.call(method, m.path(path, sample.OtherController), p.body, token)

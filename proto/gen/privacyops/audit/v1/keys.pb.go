@@ -11,8 +11,10 @@ package auditv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -24,6 +26,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// State is how a termination stands.
+type Termination_State int32
+
+const (
+	// Never sent.
+	Termination_STATE_UNSPECIFIED Termination_State = 0
+	// Another operator has to approve it.
+	Termination_AWAITING_APPROVAL Termination_State = 1
+	// The keys are destroyed.
+	Termination_DESTROYED Termination_State = 2
+)
+
+// Enum value maps for Termination_State.
+var (
+	Termination_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "AWAITING_APPROVAL",
+		2: "DESTROYED",
+	}
+	Termination_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"AWAITING_APPROVAL": 1,
+		"DESTROYED":         2,
+	}
+)
+
+func (x Termination_State) Enum() *Termination_State {
+	p := new(Termination_State)
+	*p = x
+	return p
+}
+
+func (x Termination_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Termination_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_audit_v1_keys_proto_enumTypes[0].Descriptor()
+}
+
+func (Termination_State) Type() protoreflect.EnumType {
+	return &file_privacyops_audit_v1_keys_proto_enumTypes[0]
+}
+
+func (x Termination_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Termination_State.Descriptor instead.
+func (Termination_State) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_keys_proto_rawDescGZIP(), []int{5, 0}
+}
 
 // DestroySubjectKeysRequest names a person.
 type DestroySubjectKeysRequest struct {
@@ -236,11 +291,231 @@ func (x *DestroyControllerKeyResponse) GetDestroyed() bool {
 	return false
 }
 
+// ApproveTerminationRequest names a termination.
+type ApproveTerminationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}/termination`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveTerminationRequest) Reset() {
+	*x = ApproveTerminationRequest{}
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveTerminationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveTerminationRequest) ProtoMessage() {}
+
+func (x *ApproveTerminationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveTerminationRequest.ProtoReflect.Descriptor instead.
+func (*ApproveTerminationRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_keys_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ApproveTerminationRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Termination is the end of a controller's part of the log.
+type Termination struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}/termination`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How it stands.
+	State Termination_State `protobuf:"varint,2,opt,name=state,proto3,enum=privacyops.audit.v1.Termination_State" json:"state,omitempty"`
+	// How many different operators have approved it.
+	Approvals int32 `protobuf:"varint,3,opt,name=approvals,proto3" json:"approvals,omitempty"`
+	// How many must.
+	RequiredApprovals int32 `protobuf:"varint,4,opt,name=required_approvals,json=requiredApprovals,proto3" json:"required_approvals,omitempty"`
+	// When the first of these approvals lapses, where more are awaited.
+	ApprovalExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=approval_expire_time,json=approvalExpireTime,proto3" json:"approval_expire_time,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Termination) Reset() {
+	*x = Termination{}
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Termination) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Termination) ProtoMessage() {}
+
+func (x *Termination) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Termination.ProtoReflect.Descriptor instead.
+func (*Termination) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_keys_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Termination) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Termination) GetState() Termination_State {
+	if x != nil {
+		return x.State
+	}
+	return Termination_STATE_UNSPECIFIED
+}
+
+func (x *Termination) GetApprovals() int32 {
+	if x != nil {
+		return x.Approvals
+	}
+	return 0
+}
+
+func (x *Termination) GetRequiredApprovals() int32 {
+	if x != nil {
+		return x.RequiredApprovals
+	}
+	return 0
+}
+
+func (x *Termination) GetApprovalExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ApprovalExpireTime
+	}
+	return nil
+}
+
+// RotateControllerKeyRequest names a controller.
+type RotateControllerKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `controllers/{controller}`.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateControllerKeyRequest) Reset() {
+	*x = RotateControllerKeyRequest{}
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateControllerKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateControllerKeyRequest) ProtoMessage() {}
+
+func (x *RotateControllerKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateControllerKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateControllerKeyRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_keys_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RotateControllerKeyRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// RotateControllerKeyResponse says what was done.
+type RotateControllerKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many keys of people are wrapped by the new key now.
+	Rewrapped     int32 `protobuf:"varint,1,opt,name=rewrapped,proto3" json:"rewrapped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateControllerKeyResponse) Reset() {
+	*x = RotateControllerKeyResponse{}
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateControllerKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateControllerKeyResponse) ProtoMessage() {}
+
+func (x *RotateControllerKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_keys_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateControllerKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateControllerKeyResponse) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_keys_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RotateControllerKeyResponse) GetRewrapped() int32 {
+	if x != nil {
+		return x.Rewrapped
+	}
+	return 0
+}
+
 var File_privacyops_audit_v1_keys_proto protoreflect.FileDescriptor
 
 const file_privacyops_audit_v1_keys_proto_rawDesc = "" +
 	"\n" +
-	"\x1eprivacyops/audit/v1/keys.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dprivacyops/auth/v1/rule.proto\"\x92\x02\n" +
+	"\x1eprivacyops/audit/v1/keys.proto\x12\x13privacyops.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprivacyops/auth/v1/rule.proto\"\x92\x02\n" +
 	"\x19DestroySubjectKeysRequest\x12D\n" +
 	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12P\n" +
 	"\fsubject_refs\x18\x02 \x03(\tB-\xbaH*\x92\x01'\b\x01\x10\xc8\x01\" r\x1e2\x1c^[A-Za-z0-9._:~+/=-]{1,128}$R\vsubjectRefs\x12]\n" +
@@ -251,10 +526,34 @@ const file_privacyops_audit_v1_keys_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB,\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\x12Z\n" +
 	"\vtermination\x18\x02 \x01(\tB8\xbaH5r321^controllers/[a-z0-9][a-z0-9-]{0,62}/termination$R\vtermination\"<\n" +
 	"\x1cDestroyControllerKeyResponse\x12\x1c\n" +
-	"\tdestroyed\x18\x01 \x01(\bR\tdestroyed2\xaf\x02\n" +
+	"\tdestroyed\x18\x01 \x01(\bR\tdestroyed\"l\n" +
+	"\x19ApproveTerminationRequest\x12O\n" +
+	"\x04name\x18\x01 \x01(\tB;\xe0A\x02\xbaH5r321^controllers/[a-z0-9][a-z0-9-]{0,62}/termination$R\x04name\"\xc0\x02\n" +
+	"\vTermination\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
+	"\x05state\x18\x02 \x01(\x0e2&.privacyops.audit.v1.Termination.StateR\x05state\x12\x1c\n" +
+	"\tapprovals\x18\x03 \x01(\x05R\tapprovals\x12-\n" +
+	"\x12required_approvals\x18\x04 \x01(\x05R\x11requiredApprovals\x12L\n" +
+	"\x14approval_expire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x12approvalExpireTime\"D\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11AWAITING_APPROVAL\x10\x01\x12\r\n" +
+	"\tDESTROYED\x10\x02\"e\n" +
+	"\x1aRotateControllerKeyRequest\x12G\n" +
+	"\x06parent\x18\x01 \x01(\tB/\xe0A\x02\xbaH)r'2%^controllers/[a-z0-9][a-z0-9-]{0,62}$R\x06parent\";\n" +
+	"\x1bRotateControllerKeyResponse\x12\x1c\n" +
+	"\trewrapped\x18\x01 \x01(\x05R\trewrapped2\xaf\x02\n" +
 	"\tAuditKeys\x12\x8c\x01\n" +
 	"\x12DestroySubjectKeys\x12..privacyops.audit.v1.DestroySubjectKeysRequest\x1a/.privacyops.audit.v1.DestroySubjectKeysResponse\"\x15\xaa\xbc\x18\x11\x12\aerasure\"\x06parent\x12\x92\x01\n" +
-	"\x14DestroyControllerKey\x120.privacyops.audit.v1.DestroyControllerKeyRequest\x1a1.privacyops.audit.v1.DestroyControllerKeyResponse\"\x15\xaa\xbc\x18\x11\x12\aerasure\"\x06parentB\xda\x01\n" +
+	"\x14DestroyControllerKey\x120.privacyops.audit.v1.DestroyControllerKeyRequest\x1a1.privacyops.audit.v1.DestroyControllerKeyResponse\"\x15\xaa\xbc\x18\x11\x12\aerasure\"\x06parent2\xa3\x03\n" +
+	"\fAuditKeeping\x12\xc3\x01\n" +
+	"\x12ApproveTermination\x12..privacyops.audit.v1.ApproveTerminationRequest\x1a .privacyops.audit.v1.Termination\"[\xaa\xbc\x18 \n" +
+	"\x01\x05\"\x04name*\x13termination.approve0\n" +
+	"\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=controllers/*/termination}:approve\x12\xcc\x01\n" +
+	"\x13RotateControllerKey\x12/.privacyops.audit.v1.RotateControllerKeyRequest\x1a0.privacyops.audit.v1.RotateControllerKeyResponse\"R\xaa\xbc\x18\x19\n" +
+	"\x01\x05\"\x06parent*\n" +
+	"key.rotate0\n" +
+	"\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=controllers/*}/auditKey:rotateB\xda\x01\n" +
 	"\x17com.privacyops.audit.v1B\tKeysProtoP\x01ZFgithub.com/privacyops/privacyops/proto/gen/privacyops/audit/v1;auditv1\xa2\x02\x03PAX\xaa\x02\x13Privacyops.Audit.V1\xca\x02\x13Privacyops\\Audit\\V1\xe2\x02\x1fPrivacyops\\Audit\\V1\\GPBMetadata\xea\x02\x15Privacyops::Audit::V1b\x06proto3"
 
 var (
@@ -269,23 +568,36 @@ func file_privacyops_audit_v1_keys_proto_rawDescGZIP() []byte {
 	return file_privacyops_audit_v1_keys_proto_rawDescData
 }
 
-var file_privacyops_audit_v1_keys_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_privacyops_audit_v1_keys_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_privacyops_audit_v1_keys_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_privacyops_audit_v1_keys_proto_goTypes = []any{
-	(*DestroySubjectKeysRequest)(nil),    // 0: privacyops.audit.v1.DestroySubjectKeysRequest
-	(*DestroySubjectKeysResponse)(nil),   // 1: privacyops.audit.v1.DestroySubjectKeysResponse
-	(*DestroyControllerKeyRequest)(nil),  // 2: privacyops.audit.v1.DestroyControllerKeyRequest
-	(*DestroyControllerKeyResponse)(nil), // 3: privacyops.audit.v1.DestroyControllerKeyResponse
+	(Termination_State)(0),               // 0: privacyops.audit.v1.Termination.State
+	(*DestroySubjectKeysRequest)(nil),    // 1: privacyops.audit.v1.DestroySubjectKeysRequest
+	(*DestroySubjectKeysResponse)(nil),   // 2: privacyops.audit.v1.DestroySubjectKeysResponse
+	(*DestroyControllerKeyRequest)(nil),  // 3: privacyops.audit.v1.DestroyControllerKeyRequest
+	(*DestroyControllerKeyResponse)(nil), // 4: privacyops.audit.v1.DestroyControllerKeyResponse
+	(*ApproveTerminationRequest)(nil),    // 5: privacyops.audit.v1.ApproveTerminationRequest
+	(*Termination)(nil),                  // 6: privacyops.audit.v1.Termination
+	(*RotateControllerKeyRequest)(nil),   // 7: privacyops.audit.v1.RotateControllerKeyRequest
+	(*RotateControllerKeyResponse)(nil),  // 8: privacyops.audit.v1.RotateControllerKeyResponse
+	(*timestamppb.Timestamp)(nil),        // 9: google.protobuf.Timestamp
 }
 var file_privacyops_audit_v1_keys_proto_depIdxs = []int32{
-	0, // 0: privacyops.audit.v1.AuditKeys.DestroySubjectKeys:input_type -> privacyops.audit.v1.DestroySubjectKeysRequest
-	2, // 1: privacyops.audit.v1.AuditKeys.DestroyControllerKey:input_type -> privacyops.audit.v1.DestroyControllerKeyRequest
-	1, // 2: privacyops.audit.v1.AuditKeys.DestroySubjectKeys:output_type -> privacyops.audit.v1.DestroySubjectKeysResponse
-	3, // 3: privacyops.audit.v1.AuditKeys.DestroyControllerKey:output_type -> privacyops.audit.v1.DestroyControllerKeyResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0, // 0: privacyops.audit.v1.Termination.state:type_name -> privacyops.audit.v1.Termination.State
+	9, // 1: privacyops.audit.v1.Termination.approval_expire_time:type_name -> google.protobuf.Timestamp
+	1, // 2: privacyops.audit.v1.AuditKeys.DestroySubjectKeys:input_type -> privacyops.audit.v1.DestroySubjectKeysRequest
+	3, // 3: privacyops.audit.v1.AuditKeys.DestroyControllerKey:input_type -> privacyops.audit.v1.DestroyControllerKeyRequest
+	5, // 4: privacyops.audit.v1.AuditKeeping.ApproveTermination:input_type -> privacyops.audit.v1.ApproveTerminationRequest
+	7, // 5: privacyops.audit.v1.AuditKeeping.RotateControllerKey:input_type -> privacyops.audit.v1.RotateControllerKeyRequest
+	2, // 6: privacyops.audit.v1.AuditKeys.DestroySubjectKeys:output_type -> privacyops.audit.v1.DestroySubjectKeysResponse
+	4, // 7: privacyops.audit.v1.AuditKeys.DestroyControllerKey:output_type -> privacyops.audit.v1.DestroyControllerKeyResponse
+	6, // 8: privacyops.audit.v1.AuditKeeping.ApproveTermination:output_type -> privacyops.audit.v1.Termination
+	8, // 9: privacyops.audit.v1.AuditKeeping.RotateControllerKey:output_type -> privacyops.audit.v1.RotateControllerKeyResponse
+	6, // [6:10] is the sub-list for method output_type
+	2, // [2:6] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_audit_v1_keys_proto_init() }
@@ -298,13 +610,14 @@ func file_privacyops_audit_v1_keys_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_audit_v1_keys_proto_rawDesc), len(file_privacyops_audit_v1_keys_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   4,
+			NumEnums:      1,
+			NumMessages:   8,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_privacyops_audit_v1_keys_proto_goTypes,
 		DependencyIndexes: file_privacyops_audit_v1_keys_proto_depIdxs,
+		EnumInfos:         file_privacyops_audit_v1_keys_proto_enumTypes,
 		MessageInfos:      file_privacyops_audit_v1_keys_proto_msgTypes,
 	}.Build()
 	File_privacyops_audit_v1_keys_proto = out.File

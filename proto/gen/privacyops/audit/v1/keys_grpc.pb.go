@@ -171,3 +171,157 @@ var AuditKeys_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "privacyops/audit/v1/keys.proto",
 }
+
+const (
+	AuditKeeping_ApproveTermination_FullMethodName  = "/privacyops.audit.v1.AuditKeeping/ApproveTermination"
+	AuditKeeping_RotateControllerKey_FullMethodName = "/privacyops.audit.v1.AuditKeeping/RotateControllerKey"
+)
+
+// AuditKeepingClient is the client API for AuditKeeping service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// AuditKeeping is what those who run the suite do with a controller's keys.
+type AuditKeepingClient interface {
+	// ApproveTermination approves that nobody in a controller's part of the log can be read any more, at the end of the agreement with it
+	// (GDPR art. 28(3)(g)). Two operators have to, within a week: with the second one's approval the key over all of the controller's keys is
+	// destroyed, and these with it. That is an entry of its own, `key.destroy`, and cannot be undone. After a failure it is called again.
+	ApproveTermination(ctx context.Context, in *ApproveTerminationRequest, opts ...grpc.CallOption) (*Termination, error)
+	// RotateControllerKey replaces the key over all of a controller's keys by a new one and destroys the old one. All that could be read can be
+	// read as before. Where there is no key, nothing is done.
+	RotateControllerKey(ctx context.Context, in *RotateControllerKeyRequest, opts ...grpc.CallOption) (*RotateControllerKeyResponse, error)
+}
+
+type auditKeepingClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewAuditKeepingClient(cc grpc.ClientConnInterface) AuditKeepingClient {
+	return &auditKeepingClient{cc}
+}
+
+func (c *auditKeepingClient) ApproveTermination(ctx context.Context, in *ApproveTerminationRequest, opts ...grpc.CallOption) (*Termination, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Termination)
+	err := c.cc.Invoke(ctx, AuditKeeping_ApproveTermination_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *auditKeepingClient) RotateControllerKey(ctx context.Context, in *RotateControllerKeyRequest, opts ...grpc.CallOption) (*RotateControllerKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateControllerKeyResponse)
+	err := c.cc.Invoke(ctx, AuditKeeping_RotateControllerKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// AuditKeepingServer is the server API for AuditKeeping service.
+// All implementations must embed UnimplementedAuditKeepingServer
+// for forward compatibility.
+//
+// AuditKeeping is what those who run the suite do with a controller's keys.
+type AuditKeepingServer interface {
+	// ApproveTermination approves that nobody in a controller's part of the log can be read any more, at the end of the agreement with it
+	// (GDPR art. 28(3)(g)). Two operators have to, within a week: with the second one's approval the key over all of the controller's keys is
+	// destroyed, and these with it. That is an entry of its own, `key.destroy`, and cannot be undone. After a failure it is called again.
+	ApproveTermination(context.Context, *ApproveTerminationRequest) (*Termination, error)
+	// RotateControllerKey replaces the key over all of a controller's keys by a new one and destroys the old one. All that could be read can be
+	// read as before. Where there is no key, nothing is done.
+	RotateControllerKey(context.Context, *RotateControllerKeyRequest) (*RotateControllerKeyResponse, error)
+	mustEmbedUnimplementedAuditKeepingServer()
+}
+
+// UnimplementedAuditKeepingServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedAuditKeepingServer struct{}
+
+func (UnimplementedAuditKeepingServer) ApproveTermination(context.Context, *ApproveTerminationRequest) (*Termination, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveTermination not implemented")
+}
+func (UnimplementedAuditKeepingServer) RotateControllerKey(context.Context, *RotateControllerKeyRequest) (*RotateControllerKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateControllerKey not implemented")
+}
+func (UnimplementedAuditKeepingServer) mustEmbedUnimplementedAuditKeepingServer() {}
+func (UnimplementedAuditKeepingServer) testEmbeddedByValue()                      {}
+
+// UnsafeAuditKeepingServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to AuditKeepingServer will
+// result in compilation errors.
+type UnsafeAuditKeepingServer interface {
+	mustEmbedUnimplementedAuditKeepingServer()
+}
+
+func RegisterAuditKeepingServer(s grpc.ServiceRegistrar, srv AuditKeepingServer) {
+	// If the following call panics, it indicates UnimplementedAuditKeepingServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&AuditKeeping_ServiceDesc, srv)
+}
+
+func _AuditKeeping_ApproveTermination_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveTerminationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditKeepingServer).ApproveTermination(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditKeeping_ApproveTermination_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditKeepingServer).ApproveTermination(ctx, req.(*ApproveTerminationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuditKeeping_RotateControllerKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateControllerKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditKeepingServer).RotateControllerKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditKeeping_RotateControllerKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditKeepingServer).RotateControllerKey(ctx, req.(*RotateControllerKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// AuditKeeping_ServiceDesc is the grpc.ServiceDesc for AuditKeeping service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var AuditKeeping_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "privacyops.audit.v1.AuditKeeping",
+	HandlerType: (*AuditKeepingServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ApproveTermination",
+			Handler:    _AuditKeeping_ApproveTermination_Handler,
+		},
+		{
+			MethodName: "RotateControllerKey",
+			Handler:    _AuditKeeping_RotateControllerKey_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "privacyops/audit/v1/keys.proto",
+}

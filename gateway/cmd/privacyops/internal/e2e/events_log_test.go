@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
+	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+)
+
+// suiteEvents reads those that concern no single controller from the log's own files: no method lists them.
+func suiteEvents(t *testing.T, w *world) (events []*auditv1.AuditEvent) {
+	t.Helper()
+	eachLeaf(t, w, func(raw []byte) { events = append(events, suiteEvent(t, raw)...) })
+	return events
+}
+
+// eachLeaf reads the log's own files, which leaves no trace in it.
+func eachLeaf(t *testing.T, w *world, f func(raw []byte)) {
+	t.Helper()
+	must(t, filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.Contains(path, "/tile/entries/") || strings.Contains(path, ".p/") && superseded(path) {
+			return nil //nolint:nilerr // what was removed meanwhile is superseded
+		}
+		bundle, err := os.ReadFile(path)
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		for len(bundle) >= 2 {
+			n := int(bundle[0])<<8 + int(bundle[1]) + 2
+			f(bundle[2:n])
+			bundle = bundle[n:]
+		}
+		return nil
+	}))
+}
+
+// superseded reports whether a partial bundle has a larger or a full one beside it.
+func superseded(path string) bool {
+	dir, width := filepath.Split(path)
+	if _, err := os.Stat(strings.TrimSuffix(filepath.Clean(dir), ".p")); err == nil {
+		return true
+	}
+	others, _ := os.ReadDir(dir)
+	own, _ := strconv.Atoi(width)
+	return slices.ContainsFunc(others, func(o fs.DirEntry) bool { n, err := strconv.Atoi(o.Name()); return err == nil && n > own })
+}
+
+// suiteEvent reads a leaf of the log; nothing where it concerns a controller.
+func suiteEvent(t *testing.T, raw []byte) []*auditv1.AuditEvent {
+	t.Helper()
+	var leaf struct {
+		ID, Controller, Action, Kind, Outcome, Reason, Resource, Service, TraceParent, BeforeDigest, AfterDigest string
+
+		Actor struct {
+			Kind, Ref string
+			Roles     []string
+		}
+	}
+	must(t, json.Unmarshal(raw, &leaf))
+	if leaf.Controller != "" {
+		return nil
+	}
+	e := &auditv1.AuditEvent{Name: "auditEvents/" + leaf.ID, Action: leaf.Action, Reason: leaf.Reason, Resource: leaf.Resource, Service: leaf.Service,
+		BeforeDigest: leaf.BeforeDigest, AfterDigest: leaf.AfterDigest,
+		Kind:    authv1.Rule_EventKind(authv1.Rule_EventKind_value[leaf.Kind]),
+		Outcome: auditv1.AuditEvent_Outcome(auditv1.AuditEvent_Outcome_value[leaf.Outcome]),
+		Actor:   &auditv1.Actor{Kind: auditv1.Actor_Kind(auditv1.Actor_Kind_value[leaf.Actor.Kind]), Ref: leaf.Actor.Ref}}
+	for _, role := range leaf.Actor.Roles {
+		e.Actor.Roles = append(e.Actor.Roles, authv1.Rule_Role(authv1.Rule_Role_value[strings.ToUpper(role)]))
+	}
+	if parts := strings.Split(leaf.TraceParent, "-"); len(parts) == 4 {
+		e.TraceId = parts[1]
+	}
+	return []*auditv1.AuditEvent{e}
+}

@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/privacyops/privacyops/libs/clock"
+	"github.com/privacyops/privacyops/services/audit/internal/audit"
+)
+
+// acceptor is what takes reports in; see audit.Recorder.
+type acceptor interface {
+	Accept(ctx context.Context, events []audit.Event) ([]audit.Receipt, error)
+}
+
+// intake takes reports in and knows since when any wait: a log whose disk is full refuses them and one whose disk hangs does not
+// answer, and in both cases the log itself knows nothing of what waits. It is safe for concurrent use.
+type intake struct {
+	to    acceptor
+	clock clock.Clock
+
+	mu sync.Mutex
+	// open are the beginnings of the calls that are not answered yet.
+	open map[uint64]time.Time
+	next uint64
+	// failed is when the first of the calls began that have failed since the last success; zero if none has.
+	failed time.Time
+}
+
+func newIntake(to acceptor, c clock.Clock) *intake {
+	return &intake{to: to, clock: c, open: map[uint64]time.Time{}}
+}
+
+// Accept takes a report in. One that breaks a rule is answered for good, and one whose sender went away may have been recorded; any
+// other failure leaves events that their service will send again.
+func (i *intake) Accept(ctx context.Context, events []audit.Event) ([]audit.Receipt, error) {
+	if len(events) == 0 {
+		return i.to.Accept(ctx, events)
+	}
+	i.mu.Lock()
+	call, began := i.next, i.clock.Now()
+	i.next++
+	i.open[call] = began
+	i.mu.Unlock()
+
+	receipts, err := i.to.Accept(ctx, events)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.open, call)
+	var invalid *audit.InvalidEventError
+	switch {
+	case err == nil:
+		i.failed = time.Time{}
+	case errors.As(err, &invalid), errors.Is(err, context.Canceled):
+	case i.failed.IsZero() || began.Before(i.failed):
+		i.failed = began
+	}
+	return receipts, err
+}
+
+// waiting is how long the oldest report has waited that could not be taken in; 0 where none waits.
+func (i *intake) waiting() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := i.clock.Now()
+	oldest := now
+	if !i.failed.IsZero() {
+		oldest = i.failed
+	}
+	for _, began := range i.open {
+		if began.Before(oldest) {
+			oldest = began
+		}
+	}
+	return now.Sub(oldest)
+}
+
+// publishedSize is how many entries the latest checkpoint covers.
+func (s *Service) publishedSize(ctx context.Context) (uint64, error) {
+	head, err := s.log.Head(ctx)
+	return head.Size, err
+}
+
+// publicationLag is how long the oldest event that has come in has waited for what makes it public: the log, the index, and a
+// checkpoint.
+func (s *Service) publicationLag(ctx context.Context) (time.Duration, error) {
+	waited := s.intake.waiting()
+	now := s.cfg.Clock.Now()
+	if count, oldest := s.follower.Backlog(); count > 0 {
+		waited = max(waited, now.Sub(oldest))
+	}
+	size, err := s.publishedSize(ctx)
+	if err != nil {
+		return waited, err
+	}
+	rows, err := s.store.Window(ctx, size, 1)
+	if err != nil {
+		return waited, err
+	}
+	if len(rows) > 0 {
+		waited = max(waited, now.Sub(rows[0].Keys.ReceivedTime))
+	}
+	return waited, nil
+}
