@@ -20,6 +20,16 @@ type answer struct {
 	asked    time.Time
 }
 
+// endedBy reports whether the answer has ended by itself. How long it lasts is between two times of the service's clock, so it does
+// not matter how wrong this one is; it counts from before the question was sent.
+func (a *answer) endedBy(now time.Time) bool {
+	if a.decision.GetExpireTime() == nil {
+		return false
+	}
+	lasts := a.decision.GetExpireTime().AsTime().Sub(a.decision.GetDecidedAt().AsTime())
+	return now.Sub(a.asked) >= lasts || now.Round(0).Sub(a.asked.Round(0)) >= lasts
+}
+
 // touchedBy reports whether the answer may be another one after a change. A change that names no activity is about all of them, one that
 // names no person about everybody.
 func (a *answer) touchedBy(c *consentv1.LegalBasisChange) bool {

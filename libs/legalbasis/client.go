@@ -30,7 +30,7 @@ var _ Service = consentv1.LegalBasisClient(nil)
 const (
 	// DefaultBound is the time between two signs of life of a watch, 10 s, and 2 s for their way.
 	DefaultBound = 12 * time.Second
-	// DefaultMaxAge is short: it is how long a consent that expires is seen too late.
+	// DefaultMaxAge is short: it bounds what can go wrong unseen.
 	DefaultMaxAge = time.Minute
 	// DefaultMaxEntries takes some 65 MB when all of them are used: 1.3 KB for an answer about a person with one identifier.
 	DefaultMaxEntries = 50_000
@@ -167,7 +167,7 @@ func (c *Client) recall(k key) *consentv1.Decision {
 		return nil
 	}
 	e := c.kept.get(k)
-	if e == nil || !within(now.Sub(e.asked), c.cfg.MaxAge) || !within(now.Round(0).Sub(e.asked.Round(0)), c.cfg.MaxAge) {
+	if e == nil || e.endedBy(now) || !within(now.Sub(e.asked), c.cfg.MaxAge) || !within(now.Round(0).Sub(e.asked.Round(0)), c.cfg.MaxAge) {
 		return nil
 	}
 	return proto.CloneOf(e.decision)

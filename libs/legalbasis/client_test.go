@@ -96,13 +96,16 @@ func TestWhatEndsAnAnswer(t *testing.T) {
 	p1 := ask("photos", "p1")
 	second := func(b *bubble) { time.Sleep(time.Second) }
 	for name, tc := range map[string]struct {
-		cfg  legalbasis.Config
-		then func(b *bubble)
-		want string
+		cfg   legalbasis.Config
+		lasts time.Duration // 0: the answer does not end by itself
+		then  func(b *bubble)
+		want  string
 	}{
 		"nothing":                   {then: second, want: "kept ALLOW"},
 		"heartbeats keep it":        {then: func(*bubble) { time.Sleep(55 * time.Second) }, want: "kept ALLOW"},
 		"its age":                   {then: func(*bubble) { time.Sleep(61 * time.Second) }, want: "ALLOW"},
+		"before its end":            {lasts: 30 * time.Second, then: func(*bubble) { time.Sleep(29 * time.Second) }, want: "kept ALLOW"},
+		"its end":                   {lasts: 30 * time.Second, then: func(*bubble) { time.Sleep(30 * time.Second) }, want: "ALLOW"},
 		"the person's withdrawal":   {then: func(b *bubble) { b.service.set(5, "photos", "p1", false); second(b) }, want: "DENY"},
 		"another person's does not": {then: func(b *bubble) { b.service.set(5, "photos", "p2", false); second(b) }, want: "kept ALLOW"},
 		"another activity does not": {then: func(b *bubble) { b.service.set(5, "trips", "p1", false); second(b) }, want: "kept ALLOW"},
@@ -139,6 +142,7 @@ func TestWhatEndsAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, tc.cfg, func(b *bubble) {
+				b.service.with(func(s *service) { s.lasts = tc.lasts })
 				b.want("ALLOW", p1)
 				b.want("kept ALLOW", p1)
 				tc.then(b)

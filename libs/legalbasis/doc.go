@@ -22,12 +22,13 @@
 //     already, never revokes.
 //  3. No change came since that touches the activity or one of the person's pseudonyms (`subjectRefs`), also none while the
 //     answer was on its way.
-//  4. The answer is younger than [Config.MaxAge]. What ends by itself makes no change: a consent expires, a child reaches an
-//     age. A decision does not say when that is, so MaxAge is how long after it a kept yes can still be given.
+//  4. The answer has not ended by itself. A consent that expires, or a child that reaches an age, makes no change: the decision
+//     says when that is (`expireTime`). What counts is how long after the decision.
+//  5. The answer is younger than [Config.MaxAge], whatever else is true of it.
 //
-// So a kept ALLOW is given at most Bound after a withdrawal was acknowledged, mostly a few milliseconds after, and at most
-// MaxAge after a consent ended by itself. One clock is relied on beyond its own machine: the service's must not jump forward
-// while a watch runs.
+// So a kept ALLOW is given at most Bound after a withdrawal was acknowledged, mostly a few milliseconds after, and not after a
+// consent has ended by itself. One clock is relied on beyond its own machine: the service's must not jump forward while a watch
+// runs.
 //
 // Denials are kept by the same rules. They harm nobody by being kept, a consent that is given ends them at once, and whoever
 // asks in a loop asks this memory. Three kinds of answers are never kept: those to questions about the past (`asOf`) or with a

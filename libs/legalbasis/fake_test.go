@@ -42,6 +42,7 @@ type service struct {
 
 	delay    time.Duration // of messages that are sent from now on
 	slow     time.Duration // how long a question takes, after it was answered inside
+	lasts    time.Duration // after which a yes ends by itself; 0: never
 	down     bool
 	asked    int
 	sabotage sabotage
@@ -116,6 +117,9 @@ func (s *service) CheckLegalBasis(ctx context.Context, in *consentv1.CheckLegalB
 	d := &consentv1.Decision{Decision: consentv1.Decision_DENY, Reason: consentv1.Decision_NO_CONSENT, Activity: in.GetActivity(), SubjectRefs: []string{ref}}
 	if s.allowedAt(rev, in.GetActivity(), ref) {
 		d.Decision, d.Reason = consentv1.Decision_ALLOW, consentv1.Decision_CONSENT_HOLDS
+		if s.lasts > 0 {
+			d.DecidedAt, d.ExpireTime = timestamppb.New(time.Now().Add(ahead)), timestamppb.New(time.Now().Add(ahead+s.lasts))
+		}
 	}
 	slow := s.slow
 	s.mu.Unlock()

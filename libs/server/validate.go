@@ -15,7 +15,7 @@ import (
 // Validate checks a message by the rules in its proto, and refuses what no rule speaks of but nobody means: fields that the
 // proto does not have, and NUL in texts, which databases refuse in ways of their own.
 func Validate(msg proto.Message) error {
-	if path := odd(msg.ProtoReflect(), ""); path != "" {
+	if path := odd(msg.ProtoReflect()); path != "" {
 		return fault.BadField(path, "unknown field or NUL character")
 	}
 	err := protovalidate.Validate(msg)
@@ -49,45 +49,49 @@ func summary(violations []fault.Violation) string {
 	return "The request is not valid: " + strings.Join(parts, "; ") + "."
 }
 
-// odd finds the first place with unknown fields or NUL; empty where there is none.
-func odd(m protoreflect.Message, at string) (path string) {
+// odd finds the first place with unknown fields or NUL; empty where there is none. Nearly all messages have none, so the path is
+// made on the way back from a place that was found, not on the way down to it.
+func odd(m protoreflect.Message) (path string) {
 	if len(m.GetUnknown()) > 0 {
-		return at + "?"
+		return "?"
 	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		path = oddValue(f, v, at+string(f.Name()))
+		path = oddValue(f, v)
 		return path == ""
 	})
 	return path
 }
 
-func oddValue(f protoreflect.FieldDescriptor, v protoreflect.Value, at string) (path string) {
+func oddValue(f protoreflect.FieldDescriptor, v protoreflect.Value) (path string) {
 	switch {
 	case f.IsMap():
 		v.Map().Range(func(k protoreflect.MapKey, e protoreflect.Value) bool {
-			if path = oddScalar(f.MapKey(), k.Value(), at); path == "" {
-				path = oddScalar(f.MapValue(), e, at)
+			if path = oddScalar(f, f.MapKey(), k.Value()); path == "" {
+				path = oddScalar(f, f.MapValue(), e)
 			}
 			return path == ""
 		})
 		return path
 	case f.IsList():
 		for i := range v.List().Len() {
-			if path := oddScalar(f, v.List().Get(i), at); path != "" {
+			if path := oddScalar(f, f, v.List().Get(i)); path != "" {
 				return path
 			}
 		}
 		return ""
 	}
-	return oddScalar(f, v, at)
+	return oddScalar(f, f, v)
 }
 
-func oddScalar(f protoreflect.FieldDescriptor, v protoreflect.Value, at string) string {
+// oddScalar looks at one value of a field: of a map, a key or what it leads to.
+func oddScalar(field, of protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	switch {
-	case f.Message() != nil:
-		return odd(v.Message(), at+".")
-	case f.Kind() == protoreflect.StringKind && strings.ContainsRune(v.String(), 0):
-		return at
+	case of.Message() != nil:
+		if path := odd(v.Message()); path != "" {
+			return string(field.Name()) + "." + path
+		}
+	case of.Kind() == protoreflect.StringKind && strings.IndexByte(v.String(), 0) >= 0:
+		return string(field.Name())
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/privacyops/privacyops/libs/redis"
+	"github.com/privacyops/privacyops/services/consent"
 )
 
 // suiteModel makes the model of the suite's command line from its source: a package main cannot be imported. The declarations
@@ -134,6 +135,8 @@ func (d declarations) typeOf(e ast.Expr) (reflect.Type, error) {
 			if fmt.Sprint(e.X) == "redis" {
 				return reflect.TypeFor[redis.Settings](), nil
 			}
+		case "Signing":
+			return reflect.TypeFor[consent.Signing](), nil
 		}
 		return nil, fmt.Errorf("a field of type %s is new to configref", e.Sel.Name)
 	}

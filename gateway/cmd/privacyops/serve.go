@@ -28,18 +28,19 @@ import (
 
 // serveCommand serves the embedded installation.
 type serveCommand struct {
-	Data          string         `help:"Folder that holds everything that lasts." default:".privacyops" env:"PRIVACYOPS_DATA"`
-	Listen        string         `help:"Public address." default:"127.0.0.1:8080" env:"PRIVACYOPS_LISTEN"`
-	Admin         string         `help:"Address for health and metrics; none where it is empty." env:"PRIVACYOPS_ADMIN"`
-	Database      string         `help:"URL of a PostgreSQL database for all services, a schema each; without it each has a SQLite file in the data folder." env:"PRIVACYOPS_DATABASE"`
-	Redis         redis.Settings `embed:""`
-	Replicas      int            `help:"How many of each service to run that can have replicas; more than one needs --database." default:"1"`
-	Sample        bool           `help:"Load the sample: a learning platform of two schools, with tokens to try things out."`
-	Systems       string         `help:"YAML file that lists the databases of platforms to speak for." env:"PRIVACYOPS_PARTICIPANT_SYSTEMS"`
-	WitnessPolicy string         `help:"File that says which witnesses cosign the audit log, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
-	Grace         time.Duration  `help:"How long an approved erasure of the sample can be called back." default:"10s"`
-	LogLevel      string         `help:"Least severe level that is logged." enum:"debug,info,warn,error" default:"warn" env:"PRIVACYOPS_LOG_LEVEL"`
-	Target        string         `help:"all, or one of consent, export, erasure, audit, participant, gateway (see --target=NAME --help for its settings)." default:"all"`
+	Data          string          `help:"Folder that holds everything that lasts." default:".privacyops" env:"PRIVACYOPS_DATA"`
+	Listen        string          `help:"Public address." default:"127.0.0.1:8080" env:"PRIVACYOPS_LISTEN"`
+	Admin         string          `help:"Address for health and metrics; none where it is empty." env:"PRIVACYOPS_ADMIN"`
+	Database      string          `help:"URL of a PostgreSQL database for all services, a schema each; without it each has a SQLite file in the data folder." env:"PRIVACYOPS_DATABASE"`
+	Redis         redis.Settings  `embed:""`
+	Signing       consent.Signing `embed:""`
+	Replicas      int             `help:"How many of each service to run that can have replicas; more than one needs --database." default:"1"`
+	Sample        bool            `help:"Load the sample: a learning platform of two schools, with tokens to try things out."`
+	Systems       string          `help:"YAML file that lists the databases of platforms to speak for." env:"PRIVACYOPS_PARTICIPANT_SYSTEMS"`
+	WitnessPolicy string          `help:"File that says which witnesses cosign the audit log, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
+	Grace         time.Duration   `help:"How long an approved erasure of the sample can be called back." default:"10s"`
+	LogLevel      string          `help:"Least severe level that is logged." enum:"debug,info,warn,error" default:"warn" env:"PRIVACYOPS_LOG_LEVEL"`
+	Target        string          `help:"all, or one of consent, export, erasure, audit, participant, gateway (see --target=NAME --help for its settings)." default:"all"`
 }
 
 // Run serves until it is told to stop.
@@ -47,7 +48,8 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if c.Target != "all" {
 		return fmt.Errorf("--target %s is unknown; use all, consent, export, erasure, audit, participant or gateway", c.Target)
 	}
-	o := suite.Options{DataDir: c.Data, Listen: c.Listen, Admin: c.Admin, LogLevel: c.LogLevel, Database: c.Database, Redis: c.Redis, Replicas: c.Replicas, WitnessPolicy: c.WitnessPolicy}
+	o := suite.Options{DataDir: c.Data, Listen: c.Listen, Admin: c.Admin, LogLevel: c.LogLevel, Database: c.Database, Redis: c.Redis, Replicas: c.Replicas, WitnessPolicy: c.WitnessPolicy,
+		Signing: c.Signing}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return err
 	}

@@ -80,6 +80,8 @@ type Decision struct {
 	Version int64
 	// Consent that decided; empty where none did.
 	Consent ConsentID
+	// ExpireTime is when a yes ends without any change, because the consent that it rests on expires; zero where it does not.
+	ExpireTime time.Time
 }
 
 // Decide answers a question from a snapshot. It allows only when no reason to deny holds.
@@ -96,6 +98,9 @@ func Decide(q Question, s Snapshot) Decision {
 	}
 	if aboutConsent[d.Reason] && s.Consent != nil {
 		d.Consent = s.Consent.ID
+	}
+	if d.Reason == ConsentHolds {
+		d.ExpireTime = s.Consent.ExpireTime
 	}
 	return d
 }

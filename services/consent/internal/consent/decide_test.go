@@ -146,8 +146,12 @@ func TestDecideNamesTheConsentThatDecided(t *testing.T) {
 		if i := slices.IndexFunc(situations, func(x situation) bool { return x.name == test.situation }); i >= 0 {
 			situations[i].set(&q, &s)
 		}
-		if got := consent.Decide(q, s).Consent; got != test.want {
-			t.Errorf("%q: consent %q, want %q", test.situation, got, test.want)
+		d := consent.Decide(q, s)
+		if d.Consent != test.want {
+			t.Errorf("%q: consent %q, want %q", test.situation, d.Consent, test.want)
+		}
+		if ends := !d.ExpireTime.IsZero(); ends != d.Allowed || ends && !d.ExpireTime.Equal(s.Consent.ExpireTime) {
+			t.Errorf("%q: ends at %v", test.situation, d.ExpireTime)
 		}
 	}
 	q, s := good(consent.BasisPublicTask)
@@ -169,8 +173,13 @@ func TestExplainEveryReason(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	check := func(d consent.Decision, article string) {
-		text := consent.Explain(d)
-		for language, s := range map[string]string{"da": text.DA, "en": text.EN} {
+		now, then := consent.Explain(d, false), consent.Explain(d, true)
+		texts := map[string]string{"da": now.DA, "en": now.EN, "da, past": then.DA, "en, past": then.EN}
+		if d.Reason == consent.FreshnessUnprovable { // which can be said of now alone
+			delete(texts, "da, past")
+			delete(texts, "en, past")
+		}
+		for language, s := range texts {
 			if !strings.Contains(s, "GDPR art. "+article) || !strings.HasSuffix(s, ".") || seen[s] {
 				t.Errorf("%s %s %s: %q", d.Reason, d.Basis, language, s)
 			}

@@ -155,7 +155,7 @@ func decisionEvent(controller consent.ControllerID, d answered) outbox.Event {
 }
 
 func (s *basisServer) decisionMessage(controller consent.ControllerID, d answered) *pb.Decision {
-	text := consent.Explain(d.Decision)
+	text := consent.Explain(d.Decision, d.aboutThePast())
 	m := &pb.Decision{
 		Decision: outcome(d.Decision), Reason: pb.Decision_Reason(pb.Decision_Reason_value[string(d.Reason)]), LegalBasis: basisMessage(d.Basis),
 		Activity: string(d.Activity), ActivityVersion: d.Version, DecisionId: d.id, DecidedAt: timestamppb.New(d.at),
@@ -166,6 +166,9 @@ func (s *basisServer) decisionMessage(controller consent.ControllerID, d answere
 	}
 	if d.Consent != "" {
 		m.Consent = consentName(controller, d.Consent)
+	}
+	if !d.ExpireTime.IsZero() && !d.aboutThePast() {
+		m.ExpireTime = timestamppb.New(d.ExpireTime)
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -252,6 +253,10 @@ func TestThePastIsWhatWasAnswered(t *testing.T) {
 		for i, again := range must[*pb.BatchCheckLegalBasisResponse](t)(s.Basis.BatchCheckLegalBasis(t.Context(), batch)).GetDecisions() {
 			a := answers[i]
 			reasons[a.decision.GetReason()]++
+			if en := again.GetExplanation().GetEn(); !strings.Contains(en, " at that time") || again.GetExpireTime() != nil {
+				t.Errorf("about the past it is said %q, and that it ends at %v", en, again.GetExpireTime())
+			}
+			again.Explanation, again.ExpireTime = a.decision.GetExplanation(), a.decision.GetExpireTime() // which are about now
 			again.DecisionId, again.DecidedAt, again.ConsistencyToken = a.decision.GetDecisionId(), a.decision.GetDecidedAt(), a.decision.GetConsistencyToken()
 			if d := cmp.Diff(a.decision, again, protocmp.Transform()); d != "" {
 				t.Errorf("after step %d, asked %v (-then +now):\n%s", a.step, a.req, d)

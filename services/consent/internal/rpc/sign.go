@@ -34,12 +34,20 @@ func (s *basisServer) sign(controller consent.ControllerID, decided []answered, 
 	return nil
 }
 
+// signedUntil is when the signed answer ends: soon, and no later than the consent that it rests on.
+func (d answered) signedUntil() time.Time {
+	if until := d.at.Add(signedLife); d.ExpireTime.IsZero() || until.Before(d.ExpireTime) {
+		return until
+	}
+	return d.ExpireTime
+}
+
 func (s *basisServer) signedDecision(controller consent.ControllerID, d answered, m *pb.Decision) legalbasis.SignedDecision {
 	return legalbasis.SignedDecision{
 		Issuer: s.Issuer, Controller: string(controller), Activity: string(d.Activity), Version: d.Version, SubjectRefs: m.GetSubjectRefs(),
 		Recipient: d.Recipient, DataCategories: d.DataCategories, Location: d.Location,
 		Decision: m.GetDecision().String(), Reason: string(d.Reason), LegalBasis: string(d.Basis), ID: d.id,
-		IssuedAt: d.at.Unix(), ExpiresAt: d.at.Add(signedLife).Unix(), RevocationBound: int64((unseen + signedLife) / time.Second),
+		IssuedAt: d.at.Unix(), ExpiresAt: d.signedUntil().Unix(), RevocationBound: int64((unseen + signedLife) / time.Second),
 		ConsistencyToken: m.GetConsistencyToken(),
 	}
 }

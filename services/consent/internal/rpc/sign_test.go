@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/api/httpbody"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/privacyops/privacyops/libs/fault"
 	"github.com/privacyops/privacyops/libs/legalbasis"
@@ -63,6 +64,14 @@ func TestSignedDecisions(t *testing.T) {
 	got, err := legalbasis.VerifyDecision(yes.GetSignature(), keys, noon)
 	if d := cmp.Diff(want, got); err != nil || d != "" || !slices.Equal(yes.GetSubjectRefs(), refs) || yes.GetConsent() != given.GetName() {
 		t.Errorf("%v %s %v", err, d, yes)
+	}
+	ending := s.giving("u2")
+	ending.ExpireTime = timestamppb.New(noon.Add(20 * time.Second))
+	must[*pb.Consent](t)(s.Consents.GiveConsent(t.Context(), ending))
+	short := s.signed("photos", "u2")
+	until, err := legalbasis.VerifyDecision(short.GetSignature(), keys, noon)
+	if err != nil || until.ExpiresAt != noon.Unix()+20 || !short.GetExpireTime().AsTime().Equal(noon.Add(20*time.Second).Truncate(time.Microsecond)) || yes.GetExpireTime() != nil {
+		t.Errorf("a consent that ends in 20 s: %+v, %v; %v and %v", until, err, short.GetExpireTime(), yes.GetExpireTime())
 	}
 	s.withdrawOf("u1")
 	for activity, reason := range map[string]string{"photos": "CONSENT_WITHDRAWN", "other": "UNKNOWN_ACTIVITY"} {

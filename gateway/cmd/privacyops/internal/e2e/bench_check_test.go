@@ -367,9 +367,11 @@ func (b *checkBench) report(all []*contender) {
 	fmt.Println()
 	ratio("P1, P3 gRPC check, durable : echo", find("durable"), find("gRPC echo"))
 	ratio("P1, P3 gRPC check, buffered : echo", find("buffered"), find("in the rounds of"))
-	ratio("P1 gRPC check, durable : OpenFGA gRPC", find("durable"), find("OpenFGA Check, gRPC"))
+	ratio("P1 gRPC check, durable : OpenFGA gRPC at its best", find("durable"), find("OpenFGA Check, gRPC (TLS), memory"))
+	ratio("P1 gRPC check, durable : OpenFGA gRPC, all people", find("durable"), find("gRPC (TLS), SQLite, all people"))
 	ratio("P2 REST check : JSON handler", find("REST"), find("JSON handler"))
-	ratio("P2 REST check : OpenFGA REST", find("legalBasis:check, REST"), find("OpenFGA Check, REST"))
+	ratio("P2 REST check : OpenFGA REST at its best", find("legalBasis:check, REST"), find("OpenFGA Check, REST, memory"))
+	ratio("P2 REST check : OpenFGA REST, all people", find("legalBasis:check, REST"), find("REST, SQLite, all people"))
 	b.memory("with buffered decisions")
 }
 

@@ -47,6 +47,8 @@ type Options struct {
 	Redis redis.Settings
 	// Replicas is how many of each service run that can have replicas; default 1. More than one needs Database.
 	Replicas int
+	// Signing is how decisions and receipts are signed; the service's defaults where it says nothing.
+	Signing consent.Signing
 	// Systems are databases of platforms that the suite speaks for.
 	Systems []participant.SystemConfig
 	// Wrap puts something around each participant. For tests and the demonstration.
@@ -249,7 +251,7 @@ func (s *Suite) serve(ctx context.Context, name string, lis net.Listener) error 
 			Packages: s.at.path("packages", "evidence"), ConsentAddr: s.peers["consent"], ErasureAddr: s.peers["erasure"]}
 		return c.Serve(ctx, p, lis)
 	case "consent":
-		c := consent.Command{Settings: set, Redis: s.opts.Redis, Database: s.database(name), AuditAddr: s.peers["audit"]}
+		c := consent.Command{Settings: set, Redis: s.opts.Redis, Signing: s.opts.Signing, Database: s.database(name), AuditAddr: s.peers["audit"]}
 		return c.Serve(ctx, p, lis)
 	case "participant":
 		c := participant.Command{Settings: set, LedgerDir: s.at.path("ledger")}

@@ -818,7 +818,10 @@ type Decision struct {
 	// withdrawal may stay unseen (`revocation_bound`, seconds). Empty unless it was asked for.
 	Signature string `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
 	// Pseudonyms of the person, in the order of the identifiers of the question.
-	SubjectRefs   []string `protobuf:"bytes,12,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
+	SubjectRefs []string `protobuf:"bytes,12,rep,name=subject_refs,json=subjectRefs,proto3" json:"subject_refs,omitempty"`
+	// When the answer ends by itself: the consent that it rests on expires then. Unset where nothing but a change can end it, and in
+	// answers about the past. Whoever keeps the answer asks again from then on.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -933,6 +936,13 @@ func (x *Decision) GetSignature() string {
 func (x *Decision) GetSubjectRefs() []string {
 	if x != nil {
 		return x.SubjectRefs
+	}
+	return nil
+}
+
+func (x *Decision) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
 	}
 	return nil
 }
@@ -1981,7 +1991,7 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\vConsistency\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04H\x00R\x05token\x12\x14\n" +
 	"\x04full\x18\x02 \x01(\bH\x00R\x04fullB\r\n" +
-	"\vrequirement\"\xf2\a\n" +
+	"\vrequirement\"\xaf\b\n" +
 	"\bDecision\x12C\n" +
 	"\bdecision\x18\x01 \x01(\x0e2'.privacyops.consent.v1.Decision.OutcomeR\bdecision\x12>\n" +
 	"\x06reason\x18\x02 \x01(\x0e2&.privacyops.consent.v1.Decision.ReasonR\x06reason\x12?\n" +
@@ -1998,7 +2008,9 @@ const file_privacyops_consent_v1_consent_proto_rawDesc = "" +
 	"\vexplanation\x18\n" +
 	" \x01(\v2!.privacyops.type.v1.LocalizedTextR\vexplanation\x12\x1c\n" +
 	"\tsignature\x18\v \x01(\tR\tsignature\x12!\n" +
-	"\fsubject_refs\x18\f \x03(\tR\vsubjectRefs\"7\n" +
+	"\fsubject_refs\x18\f \x03(\tR\vsubjectRefs\x12;\n" +
+	"\vexpire_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"7\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ALLOW\x10\x01\x12\b\n" +
@@ -2202,54 +2214,55 @@ var file_privacyops_consent_v1_consent_proto_depIdxs = []int32{
 	27, // 9: privacyops.consent.v1.Decision.legal_basis:type_name -> privacyops.type.v1.LegalBasis
 	25, // 10: privacyops.consent.v1.Decision.decided_at:type_name -> google.protobuf.Timestamp
 	28, // 11: privacyops.consent.v1.Decision.explanation:type_name -> privacyops.type.v1.LocalizedText
-	8,  // 12: privacyops.consent.v1.BatchCheckLegalBasisRequest.checks:type_name -> privacyops.consent.v1.CheckLegalBasisRequest
-	10, // 13: privacyops.consent.v1.BatchCheckLegalBasisResponse.decisions:type_name -> privacyops.consent.v1.Decision
-	3,  // 14: privacyops.consent.v1.Consent.state:type_name -> privacyops.consent.v1.Consent.State
-	15, // 15: privacyops.consent.v1.Consent.given_by:type_name -> privacyops.consent.v1.GivenBy
-	25, // 16: privacyops.consent.v1.Consent.give_time:type_name -> google.protobuf.Timestamp
-	25, // 17: privacyops.consent.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
-	25, // 18: privacyops.consent.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 19: privacyops.consent.v1.Consent.text:type_name -> privacyops.consent.v1.ConsentText
-	4,  // 20: privacyops.consent.v1.GivenBy.capacity:type_name -> privacyops.consent.v1.GivenBy.Capacity
-	26, // 21: privacyops.consent.v1.GiveConsentRequest.subject:type_name -> privacyops.type.v1.Subject
-	26, // 22: privacyops.consent.v1.GiveConsentRequest.subjects:type_name -> privacyops.type.v1.Subject
-	15, // 23: privacyops.consent.v1.GiveConsentRequest.given_by:type_name -> privacyops.consent.v1.GivenBy
-	25, // 24: privacyops.consent.v1.GiveConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 25: privacyops.consent.v1.GiveConsentRequest.text:type_name -> privacyops.consent.v1.ConsentText
-	26, // 26: privacyops.consent.v1.WithdrawConsentOfRequest.subject:type_name -> privacyops.type.v1.Subject
-	26, // 27: privacyops.consent.v1.WithdrawConsentOfRequest.subjects:type_name -> privacyops.type.v1.Subject
-	26, // 28: privacyops.consent.v1.LinkSubjectsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	26, // 29: privacyops.consent.v1.SearchConsentsRequest.subject:type_name -> privacyops.type.v1.Subject
-	26, // 30: privacyops.consent.v1.SearchConsentsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	13, // 31: privacyops.consent.v1.SearchConsentsResponse.consents:type_name -> privacyops.consent.v1.Consent
-	25, // 32: privacyops.consent.v1.RecordErasureRequest.erase_time:type_name -> google.protobuf.Timestamp
-	8,  // 33: privacyops.consent.v1.LegalBasis.CheckLegalBasis:input_type -> privacyops.consent.v1.CheckLegalBasisRequest
-	11, // 34: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:input_type -> privacyops.consent.v1.BatchCheckLegalBasisRequest
-	5,  // 35: privacyops.consent.v1.LegalBasis.WatchLegalBasis:input_type -> privacyops.consent.v1.WatchLegalBasisRequest
-	7,  // 36: privacyops.consent.v1.LegalBasis.GetDecisionKeys:input_type -> privacyops.consent.v1.GetDecisionKeysRequest
-	16, // 37: privacyops.consent.v1.Consents.GiveConsent:input_type -> privacyops.consent.v1.GiveConsentRequest
-	17, // 38: privacyops.consent.v1.Consents.WithdrawConsent:input_type -> privacyops.consent.v1.WithdrawConsentRequest
-	18, // 39: privacyops.consent.v1.Consents.WithdrawConsentOf:input_type -> privacyops.consent.v1.WithdrawConsentOfRequest
-	19, // 40: privacyops.consent.v1.Consents.GetReceipt:input_type -> privacyops.consent.v1.GetReceiptRequest
-	20, // 41: privacyops.consent.v1.Consents.LinkSubjects:input_type -> privacyops.consent.v1.LinkSubjectsRequest
-	22, // 42: privacyops.consent.v1.Consents.SearchConsents:input_type -> privacyops.consent.v1.SearchConsentsRequest
-	24, // 43: privacyops.consent.v1.Erased.RecordErasure:input_type -> privacyops.consent.v1.RecordErasureRequest
-	10, // 44: privacyops.consent.v1.LegalBasis.CheckLegalBasis:output_type -> privacyops.consent.v1.Decision
-	12, // 45: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:output_type -> privacyops.consent.v1.BatchCheckLegalBasisResponse
-	6,  // 46: privacyops.consent.v1.LegalBasis.WatchLegalBasis:output_type -> privacyops.consent.v1.LegalBasisChange
-	29, // 47: privacyops.consent.v1.LegalBasis.GetDecisionKeys:output_type -> google.api.HttpBody
-	13, // 48: privacyops.consent.v1.Consents.GiveConsent:output_type -> privacyops.consent.v1.Consent
-	13, // 49: privacyops.consent.v1.Consents.WithdrawConsent:output_type -> privacyops.consent.v1.Consent
-	13, // 50: privacyops.consent.v1.Consents.WithdrawConsentOf:output_type -> privacyops.consent.v1.Consent
-	29, // 51: privacyops.consent.v1.Consents.GetReceipt:output_type -> google.api.HttpBody
-	21, // 52: privacyops.consent.v1.Consents.LinkSubjects:output_type -> privacyops.consent.v1.LinkSubjectsResponse
-	23, // 53: privacyops.consent.v1.Consents.SearchConsents:output_type -> privacyops.consent.v1.SearchConsentsResponse
-	30, // 54: privacyops.consent.v1.Erased.RecordErasure:output_type -> google.protobuf.Empty
-	44, // [44:55] is the sub-list for method output_type
-	33, // [33:44] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	25, // 12: privacyops.consent.v1.Decision.expire_time:type_name -> google.protobuf.Timestamp
+	8,  // 13: privacyops.consent.v1.BatchCheckLegalBasisRequest.checks:type_name -> privacyops.consent.v1.CheckLegalBasisRequest
+	10, // 14: privacyops.consent.v1.BatchCheckLegalBasisResponse.decisions:type_name -> privacyops.consent.v1.Decision
+	3,  // 15: privacyops.consent.v1.Consent.state:type_name -> privacyops.consent.v1.Consent.State
+	15, // 16: privacyops.consent.v1.Consent.given_by:type_name -> privacyops.consent.v1.GivenBy
+	25, // 17: privacyops.consent.v1.Consent.give_time:type_name -> google.protobuf.Timestamp
+	25, // 18: privacyops.consent.v1.Consent.withdraw_time:type_name -> google.protobuf.Timestamp
+	25, // 19: privacyops.consent.v1.Consent.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 20: privacyops.consent.v1.Consent.text:type_name -> privacyops.consent.v1.ConsentText
+	4,  // 21: privacyops.consent.v1.GivenBy.capacity:type_name -> privacyops.consent.v1.GivenBy.Capacity
+	26, // 22: privacyops.consent.v1.GiveConsentRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 23: privacyops.consent.v1.GiveConsentRequest.subjects:type_name -> privacyops.type.v1.Subject
+	15, // 24: privacyops.consent.v1.GiveConsentRequest.given_by:type_name -> privacyops.consent.v1.GivenBy
+	25, // 25: privacyops.consent.v1.GiveConsentRequest.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 26: privacyops.consent.v1.GiveConsentRequest.text:type_name -> privacyops.consent.v1.ConsentText
+	26, // 27: privacyops.consent.v1.WithdrawConsentOfRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 28: privacyops.consent.v1.WithdrawConsentOfRequest.subjects:type_name -> privacyops.type.v1.Subject
+	26, // 29: privacyops.consent.v1.LinkSubjectsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	26, // 30: privacyops.consent.v1.SearchConsentsRequest.subject:type_name -> privacyops.type.v1.Subject
+	26, // 31: privacyops.consent.v1.SearchConsentsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	13, // 32: privacyops.consent.v1.SearchConsentsResponse.consents:type_name -> privacyops.consent.v1.Consent
+	25, // 33: privacyops.consent.v1.RecordErasureRequest.erase_time:type_name -> google.protobuf.Timestamp
+	8,  // 34: privacyops.consent.v1.LegalBasis.CheckLegalBasis:input_type -> privacyops.consent.v1.CheckLegalBasisRequest
+	11, // 35: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:input_type -> privacyops.consent.v1.BatchCheckLegalBasisRequest
+	5,  // 36: privacyops.consent.v1.LegalBasis.WatchLegalBasis:input_type -> privacyops.consent.v1.WatchLegalBasisRequest
+	7,  // 37: privacyops.consent.v1.LegalBasis.GetDecisionKeys:input_type -> privacyops.consent.v1.GetDecisionKeysRequest
+	16, // 38: privacyops.consent.v1.Consents.GiveConsent:input_type -> privacyops.consent.v1.GiveConsentRequest
+	17, // 39: privacyops.consent.v1.Consents.WithdrawConsent:input_type -> privacyops.consent.v1.WithdrawConsentRequest
+	18, // 40: privacyops.consent.v1.Consents.WithdrawConsentOf:input_type -> privacyops.consent.v1.WithdrawConsentOfRequest
+	19, // 41: privacyops.consent.v1.Consents.GetReceipt:input_type -> privacyops.consent.v1.GetReceiptRequest
+	20, // 42: privacyops.consent.v1.Consents.LinkSubjects:input_type -> privacyops.consent.v1.LinkSubjectsRequest
+	22, // 43: privacyops.consent.v1.Consents.SearchConsents:input_type -> privacyops.consent.v1.SearchConsentsRequest
+	24, // 44: privacyops.consent.v1.Erased.RecordErasure:input_type -> privacyops.consent.v1.RecordErasureRequest
+	10, // 45: privacyops.consent.v1.LegalBasis.CheckLegalBasis:output_type -> privacyops.consent.v1.Decision
+	12, // 46: privacyops.consent.v1.LegalBasis.BatchCheckLegalBasis:output_type -> privacyops.consent.v1.BatchCheckLegalBasisResponse
+	6,  // 47: privacyops.consent.v1.LegalBasis.WatchLegalBasis:output_type -> privacyops.consent.v1.LegalBasisChange
+	29, // 48: privacyops.consent.v1.LegalBasis.GetDecisionKeys:output_type -> google.api.HttpBody
+	13, // 49: privacyops.consent.v1.Consents.GiveConsent:output_type -> privacyops.consent.v1.Consent
+	13, // 50: privacyops.consent.v1.Consents.WithdrawConsent:output_type -> privacyops.consent.v1.Consent
+	13, // 51: privacyops.consent.v1.Consents.WithdrawConsentOf:output_type -> privacyops.consent.v1.Consent
+	29, // 52: privacyops.consent.v1.Consents.GetReceipt:output_type -> google.api.HttpBody
+	21, // 53: privacyops.consent.v1.Consents.LinkSubjects:output_type -> privacyops.consent.v1.LinkSubjectsResponse
+	23, // 54: privacyops.consent.v1.Consents.SearchConsents:output_type -> privacyops.consent.v1.SearchConsentsResponse
+	30, // 55: privacyops.consent.v1.Erased.RecordErasure:output_type -> google.protobuf.Empty
+	45, // [45:56] is the sub-list for method output_type
+	34, // [34:45] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_consent_v1_consent_proto_init() }
