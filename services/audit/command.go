@@ -16,11 +16,12 @@ import (
 // Command is the service as a process of its own: its settings, as flags or in the environment.
 type Command struct {
 	server.Settings
-	Database string `help:"URL of the database, for example sqlite:/var/lib/privacyops/audit.db." env:"PRIVACYOPS_AUDIT_DATABASE" required:""`
-	Keys     string `help:"URL of the database of the keys that people in the log are sealed under; apart from the other one, and with short-lived backups. For example sqlite:/var/lib/privacyops/audit-keys.db." name:"keys-database" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE" required:""`
-	LogDir   string `help:"Folder of the verifiable log." env:"PRIVACYOPS_AUDIT_LOG_DIR" required:""`
-	LogKey   string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
-	Origin   string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+	Database  string `help:"URL of the database, for example sqlite:/var/lib/privacyops/audit.db." env:"PRIVACYOPS_AUDIT_DATABASE" required:""`
+	Keys      string `help:"URL of the database of the keys that people in the log are sealed under; apart from the other one, and with short-lived backups. For example sqlite:/var/lib/privacyops/audit-keys.db." name:"keys-database" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE" required:""`
+	LogDir    string `help:"Folder of the verifiable log." env:"PRIVACYOPS_AUDIT_LOG_DIR" required:""`
+	LogKey    string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
+	Origin    string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+	KeepYears int    `help:"How many whole calendar years of the log are kept beside the current one; an older one is dropped as a whole, and a signed tombstone is left. 0: all are kept." env:"PRIVACYOPS_AUDIT_KEEP_YEARS" default:"0"`
 
 	WitnessPolicy string         `help:"File that says which witnesses cosign the log's checkpoints, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
 	Webhooks      string         `help:"File of webhooks that alerts are delivered to, YAML or JSON. Empty: none." env:"PRIVACYOPS_AUDIT_WEBHOOKS"`
@@ -60,7 +61,7 @@ func (c *Command) Serve(ctx context.Context, p *server.Process, lis net.Listener
 	if err != nil {
 		return errors.Join(err, hangUp(), db.Close())
 	}
-	s, err := New(ctx, Config{DB: db, KeysDatabase: c.Keys, LogDir: c.LogDir, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
+	s, err := New(ctx, Config{DB: db, KeysDatabase: c.Keys, LogDir: c.LogDir, KeyFile: c.LogKey, Origin: c.Origin, KeepYears: c.KeepYears, Keyring: p.Keyring,
 		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, WitnessPolicy: c.WitnessPolicy, Webhooks: c.Webhooks, WebhooksAllow: c.WebhooksAllow, Evidence: gathering})
 	if err != nil {
 		return errors.Join(err, hangUp(), db.Close())

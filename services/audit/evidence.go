@@ -171,15 +171,25 @@ func (s *Service) every(ctx context.Context, job string, interval time.Duration,
 // published implements evidence.Log: the log as everybody sees it.
 type published struct{ s *Service }
 
-// Head returns the checkpoint that is published.
-func (p published) Head(ctx context.Context) (evidence.Head, error) {
-	head, err := p.s.cosigner.Head(ctx)
-	return evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, err
+// Shards returns the shards, with the checkpoints that are published.
+func (p published) Shards(ctx context.Context) (out []evidence.Shard, err error) {
+	parts, err := p.s.log.Shards(ctx)
+	for _, s := range parts {
+		shard := evidence.Shard{Head: evidence.Head{Size: s.Head.Size, Root: s.Head.Root, Checkpoint: s.Head.Checkpoint}, Year: s.Year, Origin: s.Origin, First: s.First}
+		if s.Tombstone != nil {
+			shard.Dropped = make(map[evidence.ControllerID]uint64, len(s.Tombstone.Numbers))
+			for c, n := range s.Tombstone.Numbers {
+				shard.Dropped[evidence.ControllerID(c)] = n
+			}
+		}
+		out = append(out, shard)
+	}
+	return out, err
 }
 
-// Tile returns a tile.
-func (p published) Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error) {
-	return p.s.log.Tile(ctx, level, index, width)
+// Tile returns a tile of the shard of a year.
+func (p published) Tile(ctx context.Context, year int, level, index uint64, width uint8) ([]byte, error) {
+	return p.s.log.Tile(ctx, year, level, index, width)
 }
 
 // Public returns the log's key.

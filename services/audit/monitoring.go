@@ -104,8 +104,8 @@ func (m *monitoring) tried(ctx context.Context, d monitor.Delivery) {
 
 // publishedSize is how many entries the latest checkpoint covers.
 func (s *Service) publishedSize(ctx context.Context) (uint64, error) {
-	head, err := s.log.Head(ctx)
-	return head.Size, err
+	size, _, err := s.log.Covered(ctx)
+	return size, err
 }
 
 // publicationLag is how long the oldest accepted event has waited for what makes it public: the index, and a checkpoint.

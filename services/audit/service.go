@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -23,6 +21,7 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 	"github.com/privacyops/privacyops/services/audit/internal/keys"
 	"github.com/privacyops/privacyops/services/audit/internal/rpc"
+	"github.com/privacyops/privacyops/services/audit/internal/shards"
 	"github.com/privacyops/privacyops/services/audit/internal/store"
 	"github.com/privacyops/privacyops/services/audit/internal/tlog"
 )
@@ -69,6 +68,9 @@ type Config struct {
 	ProofWait time.Duration
 	// VerifyInterval is how often the log is replayed and compared with its index; an hour by default.
 	VerifyInterval time.Duration
+	// KeepYears is how many whole calendar years of the log are kept beside the current one: an older shard is dropped, as a whole, and
+	// a signed tombstone takes its place. 0: nothing is ever dropped.
+	KeepYears int
 	// WitnessPolicy is the file that says which witnesses cosign checkpoints, and how many of them are enough; empty: none.
 	WitnessPolicy string
 	// Webhooks is the file of webhooks that alerts are delivered to; empty: none.
@@ -82,6 +84,9 @@ type Config struct {
 func (c *Config) check() error {
 	if c.DB == nil || c.KeysDatabase == "" || c.LogDir == "" || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
 		return errors.New("audit: database, database of keys, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
+	}
+	if c.KeepYears < 0 {
+		return errors.New("audit: the number of years that are kept is negative")
 	}
 	for _, d := range []struct {
 		value    *time.Duration
@@ -101,8 +106,7 @@ func (c *Config) check() error {
 type Service struct {
 	cfg       Config
 	store     *store.Store
-	log       *tlog.Log
-	cosigner  *tlog.Cosigner
+	log       *shards.Log
 	outbox    *outbox.Outbox
 	follower  *audit.Follower
 	recorder  *audit.Recorder
@@ -110,6 +114,7 @@ type Service struct {
 	keys      *keys.Keys
 	destroyer *keys.Destroyer
 	verifier  *audit.Verifier
+	retention *audit.Retention
 	rpc       *rpc.Server
 	measuring metric.Registration
 	unlock    func() error
@@ -143,13 +148,10 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.log, err = tlog.Open(ctx, tlog.Options{Dir: s.cfg.LogDir, Key: key, CheckpointInterval: s.cfg.CheckpointInterval}); err != nil {
+	if err := s.openLog(ctx, key); err != nil {
 		return err
 	}
 	if err := s.openKeys(ctx); err != nil {
-		return err
-	}
-	if err := s.openCosigner(ctx); err != nil {
 		return err
 	}
 	if err := s.openRecorder(ctx); err != nil {
@@ -175,7 +177,12 @@ func (s *Service) open(ctx context.Context) (err error) {
 // openRecorder brings the index to the log's end, and into the log what a release before this one has left outside.
 func (s *Service) openRecorder(ctx context.Context) error {
 	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log})
-	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), audit.RecorderOptions{Sealer: s.keys, Gather: gather})
+	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), audit.RecorderOptions{Sealer: s.keys, Gather: gather, Years: s.log, NewID: s.cfg.NewID})
+	s.retention = &audit.Retention{Years: s.cfg.KeepYears, Index: s.store, Entries: audit.NewReader(s.store, s.follower, settle), Log: s.log,
+		Recorder: s.recorder, Clock: s.cfg.Clock, Poll: proofPoll}
+	if err := s.retention.Apply(ctx); err != nil {
+		return err
+	}
 	if err := s.recorder.Recover(ctx); err != nil {
 		return err
 	}
@@ -191,8 +198,8 @@ func (s *Service) openRPC() (err error) {
 	s.rpc, err = rpc.New(rpc.Config{
 		Recorder: s.recorder,
 		Searcher: keys.NewReader(s.keys, reader),
-		Prover:   audit.NewProver(reader, s.cosigner, s.cfg.ProofWait, proofPoll),
-		Log:      s.cosigner,
+		Prover:   audit.NewProver(reader, s.log, s.cfg.ProofWait, proofPoll),
+		Log:      s.log,
 		Keyring:  s.cfg.Keyring,
 		Meter:    s.cfg.Telemetry.Meter.Meter(scope),
 		Heard:    s.monitoring.monitor.Hear,
@@ -209,7 +216,7 @@ func openKey(cfg Config) (tlog.Key, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if _, serr := os.Stat(filepath.Join(cfg.LogDir, "checkpoint")); serr == nil {
+	if shards.Begun(cfg.LogDir) {
 		return tlog.Key{}, fmt.Errorf("audit: there is a log but not its key; restore the key file: %w", err)
 	}
 	return tlog.CreateKey(rand.Reader, cfg.KeyFile, cfg.Origin)
@@ -245,7 +252,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.follower.Run(ctx) })
 	group.Go(func() error { s.outbox.Relay(ctx, ownClient{s.rpc}, s.cfg.Telemetry.Log); return nil })
 	group.Go(func() error { s.verifyAtIntervals(ctx); return nil })
-	group.Go(func() error { s.cosigner.Run(ctx); return nil })
+	group.Go(func() error { s.log.Run(ctx); return nil })
 	group.Go(func() error { s.destroyer.Run(ctx, s.cfg.Telemetry.Log); return nil })
 	s.monitoring.run(ctx, group)
 	s.runEvidence(ctx, group)

@@ -10,6 +10,7 @@ import (
 	checkpoint "github.com/transparency-dev/formats/log"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/privacyops/privacyops/libs/logkey"
 	"github.com/privacyops/privacyops/services/audit/internal/dossier"
 )
 
@@ -99,23 +100,69 @@ func sameFile(m *dossier.Member, f dossier.File) error {
 	return nil
 }
 
-// checkpoint checks the log's signature, and that the manifest names the tree that it signs.
+// tree is one of the trees that the entries lead to.
+type tree struct {
+	first, size uint64
+	root        dossier.Hash
+}
+
+// checkpoint checks the log's signature on the checkpoint of each shard, and that the manifest names the trees that they sign.
 func (v *verifier) checkpoint() error {
 	raw, err := v.small(dossier.CheckpointPath, maxSmall)
 	if err != nil {
 		return err
 	}
-	cp, _, signed, err := checkpoint.ParseCheckpoint(raw, v.key.Name(), v.key)
+	log := v.manifest.Log
+	shards := log.Shards
+	if len(shards) == 0 {
+		shards = []dossier.Shard{{Origin: log.Origin, Size: log.Size, Root: log.Root}}
+	}
+	notes := logkey.SplitNotes(raw)
+	if len(notes) != len(shards) {
+		return bad(dossier.CheckpointPath, "has another number of checkpoints than the manifest names shards")
+	}
+	v.report.Cosignatures = -1
+	for i, s := range shards {
+		if err := v.shard(notes[i], s); err != nil {
+			return err
+		}
+		if before := v.trees[:i]; i > 0 && before[i-1].first+before[i-1].size != s.First {
+			return bad(dossier.ManifestPath, "names shards that do not follow each other")
+		}
+	}
+	if last := shards[len(shards)-1]; last.First+last.Size != log.Size || last.Root != log.Root {
+		return bad(dossier.ManifestPath, "names another tree than that of its last shard")
+	}
+	return nil
+}
+
+// shard checks one checkpoint.
+func (v *verifier) shard(raw []byte, s dossier.Shard) error {
+	year, ok := logkey.YearOf(v.manifest.Log.Origin, s.Origin)
+	if !ok || (year == 0) != (s.First == 0) {
+		return bad(dossier.ManifestPath, "names a shard of another log")
+	}
+	text, err := logkey.Shard(v.manifest.Log.Key, year)
+	if err != nil {
+		return bad(dossier.ManifestPath, "names no key of its log")
+	}
+	key, err := note.NewVerifier(text)
+	if err != nil {
+		return bad(dossier.ManifestPath, "names no key of its log")
+	}
+	cp, _, signed, err := checkpoint.ParseCheckpoint(raw, s.Origin, key)
 	if err != nil {
 		return bad(dossier.CheckpointPath, "is not signed by the log's key")
 	}
 	if err := strict(dossier.CheckpointPath, signed.Sigs); err != nil {
 		return err
 	}
-	if cp.Size != v.manifest.Log.Size || hex.EncodeToString(cp.Hash) != v.manifest.Log.Root || len(cp.Hash) != sha256.Size {
+	if cp.Size != s.Size || hex.EncodeToString(cp.Hash) != s.Root || len(cp.Hash) != sha256.Size {
 		return bad(dossier.CheckpointPath, "is of another tree than the manifest names")
 	}
-	v.root = dossier.Hash(cp.Hash)
-	v.report.Cosignatures = len(signed.UnverifiedSigs)
+	v.trees = append(v.trees, tree{s.First, s.Size, dossier.Hash(cp.Hash)})
+	if n := len(signed.UnverifiedSigs); v.report.Cosignatures < 0 || n < v.report.Cosignatures {
+		v.report.Cosignatures = n
+	}
 	return nil
 }

@@ -55,6 +55,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, ErrNoController):
 		return ReasonNoController
+	case errors.Is(err, ErrDropped):
+		return ReasonDropped
 	case errors.Is(err, ErrContradiction):
 		return ReasonNotVerified
 	}

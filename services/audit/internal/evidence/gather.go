@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/privacyops/privacyops/libs/certificate"
+	"github.com/privacyops/privacyops/libs/logkey"
 	"github.com/privacyops/privacyops/services/audit/internal/dossier"
 )
 
@@ -68,7 +69,8 @@ type gathering struct {
 	ctx        context.Context //nolint:containedctx // one piece of work, whose every step ends with it
 	evidence   *Evidence
 	span       Span
-	head       Head
+	log        []Shard // as it is at the beginning
+	shards     []Shard // that entries are in, from the first one to the last
 	manifest   dossier.Manifest
 	tally      *dossier.Tally
 	w          *dossier.Writer
@@ -93,38 +95,76 @@ func (s Sources) Gather(ctx context.Context, e *Evidence, w io.Writer, now time.
 }
 
 // Covered finds the entries of a period, and whether the log's checkpoint covers them and the one after them.
-func (s Sources) Covered(ctx context.Context, e *Evidence) (Span, Head, error) {
+func (s Sources) Covered(ctx context.Context, e *Evidence) (Span, []Shard, error) {
 	span, err := s.Entries.Span(ctx, e.Controller, e.Start, e.End)
 	if err != nil {
-		return span, Head{}, fmt.Errorf("evidence: find the entries: %w", err)
+		return span, nil, fmt.Errorf("evidence: find the entries: %w", err)
 	}
 	if span.After == 0 {
-		return span, Head{}, ErrNotYet
+		return span, nil, ErrNotYet
 	}
-	head, err := s.Log.Head(ctx)
+	shards, err := s.Log.Shards(ctx)
 	if err != nil {
-		return span, head, fmt.Errorf("evidence: read the checkpoint: %w", err)
+		return span, nil, fmt.Errorf("evidence: read the checkpoints: %w", err)
 	}
-	if head.Size <= span.AfterIndex {
-		return span, head, ErrNotYet
+	for _, shard := range shards {
+		if span.Before.Number == 0 && shard.Dropped[e.Controller] > 0 {
+			return span, nil, ErrDropped
+		}
 	}
-	return span, head, nil
+	if shards[len(shards)-1].End() <= span.AfterIndex {
+		return span, nil, ErrNotYet
+	}
+	return span, shards, nil
+}
+
+// between are the shards from that of one place to that of another.
+func between(shards []Shard, first, last uint64) []Shard {
+	for len(shards) > 1 && shards[1].First <= first {
+		shards = shards[1:]
+	}
+	for len(shards) > 1 && shards[len(shards)-1].First > last {
+		shards = shards[:len(shards)-1]
+	}
+	return shards
+}
+
+// logOf says what the entries lead to.
+func (g *gathering) logOf() dossier.Log {
+	last := g.shards[len(g.shards)-1]
+	log := dossier.Log{Origin: g.Signer.Name(), Key: g.Log.Public(), Size: last.End(), Root: hex.EncodeToString(last.Root)}
+	if len(g.shards) == 1 && last.Year == 0 {
+		return log
+	}
+	for _, s := range g.shards {
+		log.Shards = append(log.Shards, dossier.Shard{Origin: s.Origin, First: s.First, Size: s.Size, Root: hex.EncodeToString(s.Root)})
+	}
+	return log
+}
+
+// witnesses is how many others than the log have signed every one of the checkpoints.
+func (g *gathering) witnesses() int {
+	least := -1
+	for _, s := range g.shards {
+		if n := max(0, bytes.Count(s.Checkpoint, []byte("\n\u2014 "))-1); least < 0 || n < least {
+			least = n
+		}
+	}
+	return max(0, least)
 }
 
 func (g *gathering) begin(now time.Time) (err error) {
-	if g.span, g.head, err = g.Covered(g.ctx, g.evidence); err != nil {
+	if g.span, g.log, err = g.Covered(g.ctx, g.evidence); err != nil {
 		return err
 	}
 	if g.controller, err = g.Register.Controller(g.ctx, g.evidence.Controller); err != nil {
 		return fmt.Errorf("evidence: read the register: %w", err)
 	}
 	controller, origin := g.controller, g.Signer.Name()
-	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin,
-		Witnesses: max(0, bytes.Count(g.head.Checkpoint, []byte("\n\u2014 "))-1)}
+	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin}
 	g.manifest = dossier.Manifest{
 		Format: dossier.Format, Evidence: g.evidence.Name(), Controller: string(g.evidence.Controller), DisplayName: controller.DisplayName,
 		StartTime: g.evidence.Start, EndTime: g.evidence.End, CreateTime: now.UTC().Truncate(time.Microsecond), Language: g.evidence.Language,
-		Log:     dossier.Log{Origin: origin, Key: g.Log.Public(), Size: g.head.Size, Root: hex.EncodeToString(g.head.Root)},
 		Numbers: dossier.Numbers{Before: g.span.Before.Number, First: g.span.Before.Number + 1, Last: g.span.After - 1, After: g.span.After},
 		Proves:  dossier.Proves(), DoesNotProve: dossier.DoesNotProve(),
 	}
@@ -139,24 +179,8 @@ func (g *gathering) leaves() error {
 		return fmt.Errorf("evidence: spool: %w", err)
 	}
 	defer spool.Close()
-	nodes := dossier.NewNodes(g.head.Size, func(level, index uint64, width uint8) ([]byte, error) {
-		return g.Log.Tile(g.ctx, level, index, width)
-	})
 	buffer := bufio.NewWriterSize(spool, 1<<16)
-	err = g.w.Member(dossier.LeavesPath, func(w io.Writer) error {
-		root, err := dossier.Fold(g.head.Size, g.wanted(w), func(lo, hi uint64) (dossier.Hash, error) {
-			h, err := nodes.Part(lo, hi)
-			if err == nil {
-				g.manifest.Counts.Hashes++
-				_, err = buffer.Write(h[:])
-			}
-			return h, err
-		})
-		if err == nil && !bytes.Equal(root[:], g.head.Root) {
-			err = fmt.Errorf("%w: the index has other entries than the log", ErrContradiction)
-		}
-		return err
-	})
+	err = g.w.Member(dossier.LeavesPath, func(w io.Writer) error { return g.trees(w, buffer) })
 	if err != nil {
 		return fmt.Errorf("evidence: entries: %w", err)
 	}
@@ -172,23 +196,58 @@ func (g *gathering) leaves() error {
 	})
 }
 
-// wanted reads the entries from the last one before the period to the first one after it, and writes them to w.
-func (g *gathering) wanted(w io.Writer) dossier.Wanted {
+// trees goes through the shards that have the entries from the last one before the period to the first one after it.
+func (g *gathering) trees(leaves, hashes io.Writer) error {
 	from := g.span.Before
 	if from.Number > 0 {
 		from.Number-- // behind it is the last one before the period
 	}
 	next := g.each(from, g.span.After)
-	return func() (uint64, dossier.Hash, bool, error) {
-		entry, err := next()
-		if errors.Is(err, io.EOF) {
-			return 0, dossier.Hash{}, false, nil
-		}
-		if err != nil {
-			return 0, dossier.Hash{}, false, err
-		}
-		return entry.Index, dossier.LeafHash(entry.Leaf), true, dossier.WriteLeaf(w, entry.Index, entry.Leaf)
+	entry, err := next() // there is one: that after the period
+	if err != nil {
+		return err
 	}
+	g.shards = between(g.log, entry.Index, g.span.AfterIndex)
+	g.manifest.Log, g.facts.Witnesses = g.logOf(), g.witnesses()
+	for _, s := range g.shards {
+		more := true
+		wanted := func() (uint64, dossier.Hash, bool, error) {
+			if !more || entry.Index >= s.End() {
+				return 0, dossier.Hash{}, false, nil
+			}
+			index, leaf := entry.Index-s.First, dossier.LeafHash(entry.Leaf)
+			if err := dossier.WriteLeaf(leaves, entry.Index, entry.Leaf); err != nil {
+				return 0, leaf, false, err
+			}
+			if entry, err = next(); errors.Is(err, io.EOF) {
+				more, err = false, nil
+			}
+			return index, leaf, true, err
+		}
+		if err := g.tree(s, wanted, hashes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tree computes a shard's root from the wanted entries and the hashes between them, which it writes.
+func (g *gathering) tree(s Shard, wanted dossier.Wanted, hashes io.Writer) error {
+	nodes := dossier.NewNodes(s.Size, func(level, index uint64, width uint8) ([]byte, error) {
+		return g.Log.Tile(g.ctx, s.Year, level, index, width)
+	})
+	root, err := dossier.Fold(s.Size, wanted, func(lo, hi uint64) (dossier.Hash, error) {
+		h, err := nodes.Part(lo, hi)
+		if err == nil {
+			g.manifest.Counts.Hashes++
+			_, err = hashes.Write(h[:])
+		}
+		return h, err
+	})
+	if err == nil && !bytes.Equal(root[:], s.Root) {
+		err = fmt.Errorf("%w: the index has other entries than the log", ErrContradiction)
+	}
+	return err
 }
 
 // each gives the entries behind a place up to a number, included, one after the other; io.EOF after the last. It refuses a gap.
@@ -215,7 +274,11 @@ func (g *gathering) each(at Cursor, to uint64) func() (Entry, error) {
 
 func (g *gathering) checkpoint() error {
 	return g.w.Member(dossier.CheckpointPath, func(w io.Writer) error {
-		_, err := w.Write(g.head.Checkpoint)
+		var notes [][]byte
+		for _, s := range g.shards {
+			notes = append(notes, s.Checkpoint)
+		}
+		_, err := w.Write(logkey.JoinNotes(notes))
 		return err
 	})
 }

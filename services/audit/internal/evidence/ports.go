@@ -38,19 +38,34 @@ type Entries interface {
 	Following(ctx context.Context, c ControllerID, after Cursor, limit int) ([]Entry, error)
 }
 
-// Head is the log's latest signed checkpoint.
+// Head is a shard's latest signed checkpoint.
 type Head struct {
 	Size       uint64
 	Root       []byte
 	Checkpoint []byte
 }
 
+// Shard is a part of the log: a tree of its own.
+type Shard struct {
+	Head
+	// Year tells it from the others; 0 is the first one.
+	Year   int
+	Origin string
+	// First is the place of its first entry in the whole log.
+	First uint64
+	// Dropped are the last numbers of controllers in a shard that was dropped; nil where it is there.
+	Dropped map[ControllerID]uint64
+}
+
+// End is the place behind the last entry that its checkpoint covers.
+func (s Shard) End() uint64 { return s.First + s.Size }
+
 // Log is the public part of the log.
 type Log interface {
-	// Head returns the latest checkpoint, with the witnesses' signatures that there are.
-	Head(ctx context.Context) (Head, error)
-	// Tile returns the first `width` hashes of a tile, 0 for all 256.
-	Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error)
+	// Shards returns all shards in order, with the latest checkpoint of each and the witnesses' signatures that there are.
+	Shards(ctx context.Context) ([]Shard, error)
+	// Tile returns the first `width` hashes of a tile of the shard of a year, 0 for all 256.
+	Tile(ctx context.Context, year int, level, index uint64, width uint8) ([]byte, error)
 	// Public is the key that checks checkpoints, in the text form of signed notes.
 	Public() string
 }

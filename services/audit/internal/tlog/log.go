@@ -134,6 +134,9 @@ func (l *Log) Append(ctx context.Context, leaves [][]byte) ([]uint64, error) {
 	if l.closed {
 		return nil, ErrClosed
 	}
+	if l.appender == nil {
+		return nil, ErrSealed
+	}
 	ctx = context.WithoutCancel(ctx)
 	entries := make([]*tessera.Entry, len(leaves))
 	for i, leaf := range leaves {
@@ -174,13 +177,19 @@ func (l *Log) Close(ctx context.Context) error {
 		}
 		l.stop()
 	}
-	l.closeErr = errors.Join(l.closeErr, l.lock.Close())
+	if l.lock != nil {
+		l.closeErr = errors.Join(l.closeErr, l.lock.Close())
+	}
 	return l.closeErr
 }
 
 // lockFolder takes the folder for this Log. The lock goes with the process, however it ends.
 func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "sequencer.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	return lockFile(filepath.Join(dir, "sequencer.lock"))
+}
+
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("tlog: locking the folder: %w", err)
 	}
