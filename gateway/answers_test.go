@@ -414,7 +414,17 @@ func TestTiles(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q", path, a.Header.Get("Cache-Control"))
 		}
 	}
+	if a := s.do(call{method: "GET", path: "/v1/audit/shards/2027/tile/0/001.p/7"}); a.StatusCode != http.StatusOK {
+		t.Errorf("a tile of a later shard: %d", a.StatusCode)
+	} else if got := s.audit.tiles[len(s.audit.tiles)-1]; got.GetYear() != 2027 || got.GetIndex() != 1 || got.GetWidth() != 7 {
+		t.Errorf("a tile of a later shard: asked for %v", got)
+	}
 	n := len(s.audit.tiles)
+	for _, path := range []string{"27/tile/0/000", "02027/tile/0/000", "x027/tile/0/000", "2027/tile/0", "2027/tile/0/1"} {
+		if a := s.do(call{method: "GET", path: "/v1/audit/shards/" + path}); a.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
 	for _, path := range []string{"0", "0/1", "0/0001", "00/000", "data/000", "0/000.p/256", "0/000.p/0", "0/x000", "-1/000", "0/000/001", "entries/000"} {
 		if a := s.do(call{method: "GET", path: "/v1/audit/tile/" + path}); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.StatusCode)

@@ -101,7 +101,7 @@ func TestEveryRouteReachesItsService(t *testing.T) {
 			continue // streams and files have tests of their own
 		}
 		path := strings.NewReplacer("{controller}", "skole", "{consent}", exportID, "{export}", exportID, "{erasure}", exportID, "{roster}", exportID,
-			"{auditEvent}", exportID, "{alert}", exportID, "{evidence}", exportID, "{objection}", exportID, "{restriction}", exportID, "{activity}", "logning", "{system}", "lms").Replace(r.Template)
+			"{shard}", "2027", "{auditEvent}", exportID, "{alert}", exportID, "{evidence}", exportID, "{objection}", exportID, "{restriction}", exportID, "{activity}", "logning", "{system}", "lms").Replace(r.Template)
 		c := call{method: r.Method, path: path}
 		if !r.Public() {
 			c.token = s.token(strings.ToLower(r.Rule.GetRoles()[0].String()), "skole")

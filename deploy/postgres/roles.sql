@@ -65,7 +65,8 @@ END
 $$;
 
 -- The audit service's tables, as far as the migrations have made them. A table that
--- is not named is added to and read.
+-- is not named is added to and read; so are `tombstone` and `removal`, by which the rows
+-- of a year that was dropped go, as the owner's trigger does it.
 DO $$
 DECLARE
   t record;

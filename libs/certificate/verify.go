@@ -3,6 +3,7 @@ package certificate
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/privacyops/privacyops/libs/logkey"
 )
 
 // Trust pins the keys that the verifier has from a source of its own. Where a list is empty, the key that the certificate names is used, and
@@ -18,7 +21,7 @@ import (
 type Trust struct {
 	// CertificateKeys are verifier keys ("name+hash+base64") of those who may sign certificates.
 	CertificateKeys []string
-	// LogKeys are verifier keys of the audit logs that may hold them.
+	// LogKeys are verifier keys of the audit logs that may hold them; each stands for all shards of its log.
 	LogKeys []string
 }
 
@@ -123,9 +126,16 @@ func (v *verification) signingKey() (err error) {
 	return err
 }
 
+// logKey takes the key of a trusted log, or that of one of its shards.
 func (v *verification) logKey() (err error) {
-	v.log, err = pinned(v.cert.Log.Key, v.trust.LogKeys)
-	return err
+	key := v.cert.Log.Key
+	if v.log, err = pinned(key, nil); err != nil {
+		return err
+	}
+	if keys := v.trust.LogKeys; len(keys) > 0 && !slices.ContainsFunc(keys, func(k string) bool { return logkey.Covers(k, key) }) {
+		return errors.New("the key is not one of those that are trusted here")
+	}
+	return nil
 }
 
 // pinned reads the key that the certificate names and demands that it is one of keys, if there are any.

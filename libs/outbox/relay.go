@@ -23,7 +23,9 @@ import (
 
 const (
 	relayBatch = 200
-	relayBytes = 512 << 10 // the audit service takes messages up to 1 MiB, and no event has more than some 60 KiB
+	// relayBytes are many, because the log writes its last 256 entries anew with each batch, and those of decisions are large. The
+	// audit service takes messages up to 1 MiB, and no event has more than some 60 KiB.
+	relayBytes = 896 << 10
 	relayIdle  = time.Second
 	// relayPause is the least time between two rounds that had something to hand over: under load each then carries many events, and
 	// costs hardly more than one with a single event.

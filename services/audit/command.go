@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -20,8 +21,9 @@ type Command struct {
 	Keys     string `help:"URL of the database of the keys that people in the log are sealed under; apart from the other one, and with short-lived backups. For example sqlite:/var/lib/privacyops/audit-keys.db." name:"keys-database" env:"PRIVACYOPS_AUDIT_KEYS_DATABASE" required:""`
 	LogDir   string `help:"Folder of the verifiable log; required unless the log has a database and a bucket." env:"PRIVACYOPS_AUDIT_LOG_DIR"`
 	LogServers
-	LogKey string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
-	Origin string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+	LogKey    string `help:"File of the key that signs checkpoints; made at the first start." env:"PRIVACYOPS_AUDIT_LOG_KEY_FILE" required:""`
+	Origin    string `help:"Name of the log, the first line of its checkpoints." env:"PRIVACYOPS_AUDIT_ORIGIN" default:"privacyops.internal/audit"`
+	KeepYears int    `help:"How many whole calendar years of the log are kept beside the current one; an older one is dropped as a whole, and a signed tombstone is left. 0: all are kept. A log on servers keeps all." env:"PRIVACYOPS_AUDIT_KEEP_YEARS" default:"0"`
 
 	WitnessPolicy string         `help:"File that says which witnesses cosign the log's checkpoints, and how many of them are enough: witness, group and quorum lines. Empty: none." env:"PRIVACYOPS_AUDIT_WITNESS_POLICY"`
 	Webhooks      string         `help:"File of webhooks that alerts are delivered to, YAML or JSON. Empty: none." env:"PRIVACYOPS_AUDIT_WEBHOOKS"`
@@ -30,6 +32,8 @@ type Command struct {
 	Packages    string `help:"Folder of evidence packages, which are encrypted. Empty: no evidence packages are made." env:"PRIVACYOPS_AUDIT_PACKAGES"`
 	ConsentAddr string `help:"Address of the consent service, which has the register; needed for evidence packages." placeholder:"HOST:PORT" env:"PRIVACYOPS_CONSENT_ADDRESS"`
 	ErasureAddr string `help:"Address of the erasure service, which has the certificates; needed for evidence packages." placeholder:"HOST:PORT" env:"PRIVACYOPS_ERASURE_ADDRESS"`
+
+	keyTime time.Duration // 0: as long as the service does by itself
 }
 
 // Run serves until ctx ends. Where replicas take turns with the log it listens only when it is its turn: callers find the other one.
@@ -96,8 +100,8 @@ func (c *Command) open(ctx context.Context, p *server.Process) (*running, error)
 	if err != nil {
 		return nil, errors.Join(err, hangUp(), db.Close())
 	}
-	s, err := inTurn(ctx, p, Config{DB: db, KeysDatabase: ofKeys, LogDir: c.LogDir, LogServers: servers, KeyFile: c.LogKey, Origin: c.Origin, Keyring: p.Keyring,
-		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, WitnessPolicy: c.WitnessPolicy, Webhooks: c.Webhooks, WebhooksAllow: c.WebhooksAllow, Evidence: gathering})
+	s, err := inTurn(ctx, p, Config{DB: db, KeysDatabase: ofKeys, LogDir: c.LogDir, LogServers: servers, KeyFile: c.LogKey, Origin: c.Origin, KeepYears: c.KeepYears, Keyring: p.Keyring,
+		Clock: p.Clock, NewID: p.NewID, Telemetry: p.Telemetry, WitnessPolicy: c.WitnessPolicy, Webhooks: c.Webhooks, WebhooksAllow: c.WebhooksAllow, Evidence: gathering, KeyTime: c.keyTime})
 	if err != nil {
 		return nil, errors.Join(err, hangUp(), db.Close())
 	}

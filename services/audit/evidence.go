@@ -171,21 +171,33 @@ func (s *Service) every(ctx context.Context, job string, interval time.Duration,
 // published implements evidence.Log: the log as everybody sees it.
 type published struct{ s *Service }
 
-// Head returns the last checkpoint that enough witnesses have cosigned, where it covers the index, else the one that is published.
-func (p published) Head(ctx context.Context, index uint64) (evidence.Head, error) {
-	if head := p.s.cosigner.Cosigned(); head.Size > index {
-		return evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, nil
+// Shards returns the shards, each with the last checkpoint that enough witnesses have cosigned, where it covers the place, else with the
+// one that is published.
+func (p published) Shards(ctx context.Context, place uint64) (out []evidence.Shard, err error) {
+	parts, err := p.s.log.Shards(ctx)
+	for _, s := range parts {
+		head := s.Head
+		if cosigned := p.s.log.Cosigned(s.Year); cosigned.Size > 0 && s.First+cosigned.Size > place {
+			head = cosigned
+		}
+		shard := evidence.Shard{Head: evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, Year: s.Year, Origin: s.Origin, First: s.First}
+		if s.Tombstone != nil {
+			shard.Dropped = make(map[evidence.ControllerID]uint64, len(s.Tombstone.Numbers))
+			for c, n := range s.Tombstone.Numbers {
+				shard.Dropped[evidence.ControllerID(c)] = n
+			}
+		}
+		out = append(out, shard)
 	}
-	head, err := p.s.cosigner.Head(ctx)
-	return evidence.Head{Size: head.Size, Root: head.Root, Checkpoint: head.Checkpoint}, err
+	return out, err
 }
 
 // Policy returns the text of the witness policy.
-func (p published) Policy() []byte { return p.s.cosigner.Policy() }
+func (p published) Policy() []byte { return p.s.log.Policy() }
 
-// Tile returns a tile.
-func (p published) Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error) {
-	return p.s.log.Tile(ctx, level, index, width)
+// Tile returns a tile of the shard of a year.
+func (p published) Tile(ctx context.Context, year int, level, index uint64, width uint8) ([]byte, error) {
+	return p.s.log.Tile(ctx, year, level, index, width)
 }
 
 // Public returns the log's key.

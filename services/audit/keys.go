@@ -20,7 +20,7 @@ func (s *Service) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.keys = keys.New(keys.Config{Store: scrubbing{kept, s.cfg.DB}, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID})
+	s.keys = keys.New(keys.Config{Store: scrubbing{kept, s.cfg.DB}, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID, KeyTime: s.cfg.KeyTime})
 	return nil
 }
 

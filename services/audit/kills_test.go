@@ -56,7 +56,7 @@ func TestKillsNotice(t *testing.T) {
 	} {
 		t.Run(sabotage, func(t *testing.T) {
 			t.Parallel()
-			if got := newBattle(t, sabotage).fight(map[bool]int{false: 22, true: 100}[sabotage == heldBack], 0); !noticed(got) {
+			if got := newBattle(t, sabotage).fight(map[bool]int{false: 22, true: 40}[sabotage == heldBack], 0); !noticed(got) {
 				t.Errorf("not noticed: %v", got)
 			}
 		})

@@ -78,10 +78,10 @@ func (i *intake) waiting() time.Duration {
 	return now.Sub(oldest)
 }
 
-// publishedSize is how many entries the latest checkpoint covers.
+// publishedSize is the place up to which checkpoints reach.
 func (s *Service) publishedSize(ctx context.Context) (uint64, error) {
-	head, err := s.log.Head(ctx)
-	return head.Size, err
+	size, _, err := s.log.Covered(ctx)
+	return size, err
 }
 
 // publicationLag is how long the oldest event that has come in has waited for what makes it public: the log, the index, and a

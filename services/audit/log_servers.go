@@ -42,8 +42,8 @@ func (l LogServers) servers() (*tlog.Shared, error) {
 var ErrInUse = tlog.ErrInUse
 
 // logOptions are how the log is opened.
-func (c *Config) logOptions(key tlog.Key) tlog.Options {
-	return tlog.Options{Dir: c.LogDir, Shared: c.LogServers, Key: key, CheckpointInterval: c.CheckpointInterval}
+func (c *Config) logOptions() tlog.Options {
+	return tlog.Options{Dir: c.LogDir, Shared: c.LogServers, CheckpointInterval: c.CheckpointInterval}
 }
 
 // turnPause is how often a replica that stands by looks whether it is its turn.
@@ -101,7 +101,9 @@ func takeTurn(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tlog.Free(ctx, cfg.logOptions(key)); err != nil {
+	o := cfg.logOptions()
+	o.Key = key
+	if err := tlog.Free(ctx, o); err != nil {
 		return nil, err
 	}
 	return New(ctx, cfg)

@@ -13,6 +13,7 @@ import (
 	"github.com/privacyops/privacyops/libs/sqldb/enginetest"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
+	"github.com/privacyops/privacyops/services/audit/internal/keys"
 )
 
 // TestOffBoarding destroys a controller's key: nobody in its part of the log can be read, and another controller's is as before.
@@ -55,7 +56,7 @@ func TestKeeping(t *testing.T) {
 		if engine == sqldb.Postgres {
 			address = enginetest.URL(t, engine)
 		}
-		s := newSchool(t, 100, address)
+		s := newSchool(t, 100, keys.KeyTime, address)
 		s.other(t)
 		s.rotates(t)
 		s.ends(t)

@@ -25,13 +25,16 @@ func (c ownClient) AppendAuditEvents(ctx context.Context, req *auditv1.AppendAud
 	return c.server.AppendAuditEvents(access.WithCaller(ctx, access.Caller{Service: name}), req)
 }
 
-// verifyAtIntervals compares log and index, at once and then at intervals. Each comparison is itself an event, so that the
+// verifyAtIntervals compares log and index, at once and then at intervals; after that the shards whose time is over are dropped: nothing is
+// removed of a log that was not just found sound. Each comparison is itself an event, so that the
 // log shows when it was found sound (logging duty L.5).
 func (s *Service) verifyAtIntervals(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.VerifyInterval)
 	defer tick.Stop()
 	for {
-		s.verify(ctx)
+		if s.verify(ctx) {
+			s.retain(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -40,12 +43,12 @@ func (s *Service) verifyAtIntervals(ctx context.Context) {
 	}
 }
 
-func (s *Service) verify(ctx context.Context) {
+func (s *Service) verify(ctx context.Context) (sound bool) {
 	report, err := s.verifier.Verify(ctx)
 	log := s.cfg.Telemetry.Log
 	switch {
 	case ctx.Err() != nil:
-		return
+		return false
 	case err != nil:
 		log.ErrorContext(ctx, "the log could not be verified", "error_kind", fmt.Sprintf("%T", err))
 	case report.Finding != nil:
@@ -53,6 +56,18 @@ func (s *Service) verify(ctx context.Context) {
 	}
 	if err := s.outbox.RecordAlone(ctx, verification(report, err)); err != nil {
 		log.ErrorContext(ctx, "a verification left no audit event", "error_kind", fmt.Sprintf("%T", err))
+	}
+	return err == nil && report.Finding == nil
+}
+
+// retain drops the shards whose time is over. What fails is tried again after the next verification.
+func (s *Service) retain(ctx context.Context) {
+	dropped, err := s.retention.Run(ctx)
+	if dropped > 0 {
+		s.cfg.Telemetry.Log.InfoContext(ctx, "the retention period of years of the log is over; they were dropped", "count", dropped)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Telemetry.Log.ErrorContext(ctx, "a year of the log could not be dropped; trying again", "error_kind", fmt.Sprintf("%T", err))
 	}
 }
 

@@ -37,6 +37,9 @@ func runServe() error {
 	if err != nil {
 		return err
 	}
+	if keyTime, err := time.ParseDuration(os.Getenv(keyTimeVariable)); err == nil {
+		c.ForgetKeysAfter(keyTime)
+	}
 	return c.Run(context.Background())
 }
 
@@ -49,8 +52,11 @@ type process struct {
 	admin string
 }
 
-// startProcess starts the service with its keys in a database, by default a file in its folder.
-func startProcess(t *testing.T, keysDatabase string) *process {
+// keyTimeVariable tells a process how long it keeps unwrapped keys.
+const keyTimeVariable = "PRIVACYOPS_AUDIT_KEY_TIME"
+
+// startProcess starts the service with its keys in a database, by default a file in its folder, and for a time in its memory.
+func startProcess(t *testing.T, keysDatabase string, keyTime time.Duration) *process {
 	t.Helper()
 	dir, out := t.TempDir(), t.TempDir()
 	if keysDatabase == "" {
@@ -76,7 +82,7 @@ func startProcess(t *testing.T, keysDatabase string) *process {
 	}
 	p.peer = server.Peer{Service: "audit", Address: freeAddress(t)}
 	p.run(t, map[string]string{
-		victimVariable: "serve", "OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "console",
+		victimVariable: "serve", keyTimeVariable: keyTime.String(), "OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "console",
 		"PRIVACYOPS_LISTEN": p.peer.Address, "PRIVACYOPS_ADMIN": p.admin, "PRIVACYOPS_TLS_DIR": filepath.Join(dir, "certs"), "PRIVACYOPS_LOG_LEVEL": "debug",
 		"PRIVACYOPS_MASTER_KEY_FILE": filepath.Join(dir, "master.key"), "PRIVACYOPS_ISSUER": access.DevelopmentIssuer,
 		"PRIVACYOPS_AUDIENCE": access.DevelopmentAudience, "PRIVACYOPS_JWKS": access.JWKSPath(dir),

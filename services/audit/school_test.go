@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
@@ -27,6 +28,7 @@ func refOf(n int) string { return testKeyring().Subject("school-a", "UNILOGIN", 
 type school struct {
 	*process
 	keysDatabase  string
+	keyTime       time.Duration // of unwrapped keys in memory
 	crowd, erased int
 	log           auditv1.AuditLogClient
 	// proofs of all entries: those of one person, in the people's order, then those that name an erased one and one from the end.
@@ -35,9 +37,9 @@ type school struct {
 	keys []storedKey
 }
 
-func newSchool(t *testing.T, crowd int, keysDatabase string) *school {
+func newSchool(t *testing.T, crowd int, keyTime time.Duration, keysDatabase string) *school {
 	t.Helper()
-	s := &school{process: startProcess(t, keysDatabase), keysDatabase: keysDatabase, crowd: crowd, erased: crowd / 10}
+	s := &school{process: startProcess(t, keysDatabase, keyTime), keysDatabase: keysDatabase, keyTime: keyTime, crowd: crowd, erased: crowd / 10}
 	if keysDatabase == "" {
 		s.keysDatabase = "sqlite:" + filepath.Join(s.dir, "audit-keys.db")
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/keys"
 	"github.com/privacyops/privacyops/services/audit/internal/monitor"
 	"github.com/privacyops/privacyops/services/audit/internal/rpc"
+	"github.com/privacyops/privacyops/services/audit/internal/shards"
 	"github.com/privacyops/privacyops/services/audit/internal/store"
 	"github.com/privacyops/privacyops/services/audit/internal/tlog"
 )
@@ -34,7 +35,7 @@ const (
 	closeGrace = 20 * time.Second
 	// gather is how long events wait for others where batches of decisions go into the log, and settle how long a search waits for
 	// what was recorded a moment before.
-	gather = 250 * time.Millisecond
+	gather = time.Second
 	settle = 5 * time.Second
 )
 
@@ -70,6 +71,11 @@ type Config struct {
 	ProofWait time.Duration
 	// VerifyInterval is how often the log is replayed and compared with its index; an hour by default.
 	VerifyInterval time.Duration
+	// KeyTime is how long the unwrapped key of a person is kept in memory; a minute by default, ten seconds at least.
+	KeyTime time.Duration
+	// KeepYears is how many whole calendar years of the log are kept beside the current one: an older shard is dropped, as a whole, and
+	// a signed tombstone takes its place. 0: nothing is ever dropped.
+	KeepYears int
 	// WitnessPolicy is the file that says which witnesses cosign checkpoints, and how many of them are enough; empty: none.
 	WitnessPolicy string
 	// Webhooks is the file of webhooks that alerts are delivered to; empty: none.
@@ -83,6 +89,12 @@ type Config struct {
 func (c *Config) check() error {
 	if c.DB == nil || c.KeysDatabase == "" || (c.LogDir == "" && c.LogServers == nil) || c.KeyFile == "" || c.Origin == "" || c.Keyring == nil || c.Clock == nil || c.NewID == nil || c.Telemetry == nil {
 		return errors.New("audit: database, database of keys, log folder, key file, origin, keyring, clock, ids and telemetry are all required")
+	}
+	if c.KeepYears < 0 {
+		return errors.New("audit: the number of years that are kept is negative")
+	}
+	if c.KeepYears > 0 && c.LogServers != nil {
+		return errors.New("audit: a log on servers is not divided into years, so none of them can be dropped; keep all (0), or keep the log in a folder")
 	}
 	for _, d := range []struct {
 		value    *time.Duration
@@ -102,8 +114,7 @@ func (c *Config) check() error {
 type Service struct {
 	cfg       Config
 	store     *store.Store
-	log       *tlog.Log
-	cosigner  *tlog.Cosigner
+	log       *shards.Log
 	outbox    *outbox.Outbox
 	follower  *audit.Follower
 	feed      *monitor.Follower
@@ -113,6 +124,7 @@ type Service struct {
 	keys      *keys.Keys
 	destroyer *keys.Destroyer
 	verifier  *audit.Verifier
+	retention *audit.Retention
 	rpc       *rpc.Server
 	measuring metric.Registration
 	unlock    func() error
@@ -148,13 +160,10 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.log, err = tlog.Open(ctx, s.cfg.logOptions(key)); err != nil {
+	if err := s.openLog(ctx, key); err != nil {
 		return err
 	}
 	if err := s.openKeys(ctx); err != nil {
-		return err
-	}
-	if err := s.openCosigner(ctx); err != nil {
 		return err
 	}
 	if err := s.openRecorder(ctx); err != nil {
@@ -181,7 +190,16 @@ func (s *Service) open(ctx context.Context) (err error) {
 func (s *Service) openRecorder(ctx context.Context) error {
 	s.feed = monitor.Follow(s.store, s.publishedSize)
 	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log, Added: s.feed.Take})
-	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), audit.RecorderOptions{Sealer: s.keys, Gather: gather})
+	o := audit.RecorderOptions{Sealer: s.keys, Gather: gather, NewID: s.cfg.NewID}
+	if s.cfg.LogServers == nil {
+		o.Years = s.log
+	}
+	s.recorder = audit.NewRecorder(s.log, s.store, s.follower, s.cfg.Clock, s.cfg.Telemetry.Tracer.Tracer(scope), o)
+	s.retention = &audit.Retention{Years: s.cfg.KeepYears, Index: s.store, Entries: audit.NewReader(s.store, s.follower, settle), Log: s.log,
+		Recorder: s.recorder, Clock: s.cfg.Clock, Poll: proofPoll}
+	if err := s.retention.Apply(ctx); err != nil {
+		return err
+	}
 	if err := s.recorder.Recover(ctx); err != nil {
 		return err
 	}
@@ -198,8 +216,8 @@ func (s *Service) openRPC() (err error) {
 	s.rpc, err = rpc.New(rpc.Config{
 		Recorder: s.intake,
 		Searcher: keys.NewReader(s.keys, reader),
-		Prover:   audit.NewProver(reader, s.cosigner, s.cfg.ProofWait, proofPoll),
-		Log:      s.cosigner,
+		Prover:   audit.NewProver(reader, s.log, s.cfg.ProofWait, proofPoll),
+		Log:      s.log,
 		Keyring:  s.cfg.Keyring,
 		Meter:    s.cfg.Telemetry.Meter.Meter(scope),
 		Heard:    s.monitoring.monitor.Hear,
@@ -210,13 +228,22 @@ func (s *Service) openRPC() (err error) {
 	return s.measure(s.cfg.Telemetry.Meter.Meter(scope))
 }
 
+// begun reports whether there is a log.
+func begun(ctx context.Context, cfg Config) (bool, error) {
+	if cfg.LogServers == nil {
+		return shards.Begun(cfg.LogDir), nil
+	}
+	return tlog.Exists(ctx, cfg.logOptions())
+}
+
 // openKey reads the log's key, or makes it when there is neither a key nor a log.
 func openKey(ctx context.Context, cfg Config) (tlog.Key, error) {
 	key, err := tlog.ReadKey(cfg.KeyFile, cfg.Origin)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	switch begun, berr := tlog.Exists(ctx, cfg.logOptions(tlog.Key{})); {
+	begun, berr := begun(ctx, cfg)
+	switch {
 	case berr != nil:
 		return tlog.Key{}, berr
 	case begun:
@@ -258,7 +285,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.log.Lost(ctx) })
 	group.Go(func() error { s.outbox.Relay(ctx, ownClient{s.rpc}, s.cfg.Telemetry.Log); return nil })
 	group.Go(func() error { s.verifyAtIntervals(ctx); return nil })
-	group.Go(func() error { s.cosigner.Run(ctx); return nil })
+	group.Go(func() error { s.log.Run(ctx); return nil })
 	group.Go(func() error { s.destroyer.Run(ctx, s.cfg.Telemetry.Log); return nil })
 	s.monitoring.run(ctx, group)
 	s.runEvidence(ctx, group)

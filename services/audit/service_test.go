@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -46,6 +47,10 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(victimVariable); role != "" {
 		runVictim(role)
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait: for a checkpoint, for a kill, for a key to be forgotten
+		panic(err)
 	}
 	// Tessera never closes its pool of connections to the log's database.
 	goleak.VerifyTestMain(storagetest.Around(pgtest.Around(m)), goleak.IgnoreAnyFunction("database/sql.(*DB).connectionOpener"))

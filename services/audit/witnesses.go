@@ -7,18 +7,25 @@ import (
 	"strconv"
 
 	"github.com/privacyops/privacyops/libs/outbox"
+	"github.com/privacyops/privacyops/services/audit/internal/shards"
 	"github.com/privacyops/privacyops/services/audit/internal/tlog"
 )
 
-// openCosigner makes the log's public face, which has checkpoints cosigned where there is a policy.
-func (s *Service) openCosigner(ctx context.Context) (err error) {
+// openLog opens the log, whose checkpoints are cosigned where there is a policy. It goes for each shard by itself.
+func (s *Service) openLog(ctx context.Context, key tlog.Key) (err error) {
 	o := tlog.CosignerOptions{Interval: s.cfg.CheckpointInterval, Clock: s.cfg.Clock, Report: s.witnessAnswers}
 	if s.cfg.WitnessPolicy != "" {
 		if o.Policy, err = os.ReadFile(s.cfg.WitnessPolicy); err != nil {
 			return fmt.Errorf("audit: reading the witness policy: %w", err)
 		}
 	}
-	s.cosigner, err = tlog.NewCosigner(ctx, s.log, o)
+	storage := shards.Whole(s.cfg.logOptions())
+	if s.cfg.LogServers == nil {
+		if storage, err = shards.Folders(s.cfg.logOptions()); err != nil {
+			return err
+		}
+	}
+	s.log, err = shards.Open(ctx, shards.Options{Storage: storage, Key: key, Cosigner: o})
 	return err
 }
 

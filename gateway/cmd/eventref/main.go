@@ -93,6 +93,8 @@ var ownEvents = []own{
 	{"export.overdue", "ADMIN", "export", "the answer was due (GDPR art. 12(3))"},
 	{"key.destroy", "KEY_USE", "audit", "the key to a person's or a controller's part of the log was destroyed"},
 	{"ledger.replay", "DELETE", "audit", "a system had people again who were erased, after a restore"},
+	{"log.drop", "DELETE", "audit", "a year of the log is about to be dropped under its retention period; the details are its final checkpoint and its period"},
+	{"log.open", "ADMIN", "audit", "the log goes on with the shard of a new year; the details are the final checkpoint of the one before it"},
 	{"maintenance.migrate", "ADMIN", "audit", "`privacyops migrate` is about to bring databases up to date"},
 	{"maintenance.move", "ADMIN", "audit", "`privacyops move` is about to carry the installation to PostgreSQL"},
 	{"rate_limit.storm", "ADMIN", "gateway", "many calls of one caller were refused because they were too many"},

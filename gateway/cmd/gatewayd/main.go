@@ -12,6 +12,7 @@ import (
 
 	"github.com/privacyops/privacyops/gateway"
 	"github.com/privacyops/privacyops/libs/redis"
+	"github.com/privacyops/privacyops/libs/server"
 )
 
 func main() {
@@ -19,7 +20,10 @@ func main() {
 	var c gateway.Command
 	kong.Parse(&c, kong.Name("gatewayd"), kong.Description("The REST gateway of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.Run(ctx)
+	err := server.NoDumps()
+	if err == nil {
+		err = c.Run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gatewayd:", err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/privacyops/privacyops/gateway"
 	"github.com/privacyops/privacyops/libs/redis"
+	"github.com/privacyops/privacyops/libs/server"
 )
 
 // cli is the command line.
@@ -41,6 +42,10 @@ func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 func main() {
 	redis.Silence()
+	if err := server.NoDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "privacyops:", err)
+		os.Exit(1)
+	}
 	if target, args := serviceTarget(os.Args[1:]); target != "" {
 		os.Exit(runService(target, args))
 	}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/privacyops/privacyops/services/audit/logcheck"
 )
 
@@ -30,7 +28,8 @@ type verifyLogCommand struct {
 // Help says what a line of help has no room for.
 func (c *verifyLogCommand) Help() string {
 	return `Every tile of hashes is computed anew and compared, up to the root that the log's key has signed. Of a folder, the entries are read too: each must be the
-one whose hash the log holds, and each controller's must be numbered without a gap. Exit code 0: the log is sound, 1: it is not, and the index is named,
+one whose hash the log holds, and each controller's must be numbered without a gap. A log of several years is walked through all its shards; the keys of
+the shards follow from the log's. Exit code 0: the log is sound, 1: it is not, and the index is named,
 2: it cannot be told.
 
   privacyops verify log https://suite.example.org --log-key log.key.pub --state seen.checkpoint`
@@ -71,7 +70,7 @@ func (c *verifyLogCommand) prepare() (source logcheck.Source, o logcheck.Options
 	if err != nil {
 		return nil, o, err
 	}
-	if o.Key, err = note.NewVerifier(all[0]); err != nil {
+	if o.Key, err = logcheck.Key(all[0]); err != nil {
 		return nil, o, errors.New("--log-key is no verifier key of a log")
 	}
 	if c.State != "" {
@@ -142,6 +141,15 @@ func logWords(out, words io.Writer, r logcheck.Report, took time.Duration) {
 		what = "every entry and hash"
 	}
 	fmt.Fprintf(&b, "VERIFIED: %s, %d entries: %s, in %s\n", r.Origin, r.Size, what, took.Round(time.Millisecond))
+	dropped := 0
+	for _, s := range r.Shards {
+		if s.Dropped {
+			dropped++
+		}
+	}
+	if len(r.Shards) > 0 {
+		fmt.Fprintf(&b, "  %d shards, each of which begins with the final checkpoint of the one before it; %d of them were dropped and have a tombstone\n", len(r.Shards), dropped)
+	}
 	if r.Entries && r.Size > 0 {
 		fmt.Fprintf(&b, "  %d controllers, numbered without a gap, received from %s to %s\n", r.Controllers, r.First.Format(time.RFC3339), r.Last.Format(time.RFC3339))
 	}

@@ -68,6 +68,7 @@ func Own() []route.Route {
 			RPC: erasurev1.Rosters_ImportRoster_FullMethodName, Kind: route.Upload,
 			Query: map[string]bool{"format": false, "requestId": false}},
 		{Method: http.MethodGet, Template: "/v1/audit/tile/{tile...}", RPC: auditv1.AuditLog_GetTile_FullMethodName, Kind: route.Download},
+		{Method: http.MethodGet, Template: "/v1/audit/shards/{year}/tile/{tile...}", RPC: auditv1.AuditLog_GetTile_FullMethodName, Kind: route.Download},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/fault"
+	"github.com/privacyops/privacyops/libs/logkey"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 )
 
@@ -15,14 +16,21 @@ import (
 const tileHeight = 8
 
 // serveTile gives a tile of the log's hashes at its C2SP tlog-tiles path: `tile/<level>/<index>`, with the index in groups
-// of three digits (`x001/x234/067`), and `.p/<width>` for a partial tile. A full tile never changes.
+// of three digits (`x001/x234/067`), and `.p/<width>` for a partial tile. A full tile never changes. The tiles of a later shard are
+// below its year.
 func (h *Handler) serveTile(w http.ResponseWriter, r *http.Request) {
-	tile, err := tlog.ParseTilePath("tile/8/" + strings.Join(route.From(r.Context()).Params, "/"))
-	if err != nil || tile.L < 0 || tile.H != tileHeight {
+	match, year, ok := route.From(r.Context()), 0, true
+	path := match.Params
+	if strings.Contains(match.Route.Template, "{year}") {
+		year, ok = logkey.ParseYear(path[0])
+		path = path[1:]
+	}
+	tile, err := tlog.ParseTilePath("tile/8/" + strings.Join(path, "/"))
+	if !ok || err != nil || tile.L < 0 || tile.H != tileHeight {
 		h.fail(w, r, fault.Missing())
 		return
 	}
-	req := &auditv1.GetTileRequest{Level: uint32(tile.L), Index: uint64(tile.N)}
+	req := &auditv1.GetTileRequest{Level: uint32(tile.L), Index: uint64(tile.N), Year: uint32(year)}
 	if tile.W < 1<<tileHeight {
 		req.Width = uint32(tile.W)
 	}

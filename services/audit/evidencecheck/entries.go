@@ -38,7 +38,7 @@ func (v *verifier) stream(path string) (*stream, error) {
 	return &stream{bufio.NewReaderSize(r, 1<<16), r}, nil
 }
 
-// proof computes the log's root from all entries and the hashes between them.
+// proof computes the root of each shard from all entries and the hashes between them.
 func (v *verifier) proof() error {
 	leaves, err := v.stream(dossier.LeavesPath)
 	if err != nil {
@@ -50,22 +50,61 @@ func (v *verifier) proof() error {
 		return err
 	}
 	defer hashes.Close()
-	var buf []byte
-	var at uint64
-	root, err := dossier.Fold(v.manifest.Log.Size, func() (uint64, dossier.Hash, bool, error) {
-		index, leaf, err := dossier.ReadLeaf(leaves, buf)
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	p := &placed{from: leaves}
+	if err := p.advance(); err != nil {
+		return err
+	}
+	for _, t := range v.trees {
+		if err := v.tree(t, p, hashes); err != nil {
+			return err
+		}
+	}
+	if p.more {
+		return bad(dossier.LeavesPath, "has an entry that is in none of the shards").at(p.index)
+	}
+	if _, err := hashes.ReadByte(); !errors.Is(err, io.EOF) {
+		return bad(dossier.ProofPath, "has more hashes than are needed")
+	}
+	return nil
+}
+
+// placed goes through the entries.
+type placed struct {
+	from  *stream
+	buf   []byte
+	index uint64
+	leaf  dossier.Hash
+	more  bool
+}
+
+func (p *placed) advance() error {
+	at := p.index
+	index, leaf, err := dossier.ReadLeaf(p.from, p.buf)
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		p.more = false
+		return nil
+	}
+	if err != nil {
+		return bad(dossier.LeavesPath, "cannot be read behind").at(at)
+	}
+	p.buf, p.index, p.leaf, p.more = leaf, index, dossier.LeafHash(leaf), true
+	return nil
+}
+
+// tree computes one root.
+func (v *verifier) tree(t tree, p *placed, hashes *stream) error {
+	at := p.index
+	root, err := dossier.Fold(t.size, func() (uint64, dossier.Hash, bool, error) {
+		if !p.more || p.index >= t.first+t.size {
 			return 0, dossier.Hash{}, false, nil
 		}
-		if err != nil {
-			return 0, dossier.Hash{}, false, bad(dossier.LeavesPath, "cannot be read behind").at(at)
-		}
-		buf, at = leaf, index
-		return index, dossier.LeafHash(leaf), true, nil
+		at = p.index
+		index, leaf := p.index-t.first, p.leaf
+		return index, leaf, true, p.advance()
 	}, func(lo, _ uint64) (h dossier.Hash, err error) {
 		v.walked.hashes++
 		if _, err := io.ReadFull(hashes, h[:]); err != nil {
-			return h, bad(dossier.ProofPath, "has too few hashes").at(lo)
+			return h, bad(dossier.ProofPath, "has too few hashes").at(t.first + lo)
 		}
 		return h, nil
 	})
@@ -75,11 +114,8 @@ func (v *verifier) proof() error {
 		return err
 	case err != nil:
 		return bad(dossier.LeavesPath, "is not in the order of the log").at(at)
-	case root != v.root:
+	case root != t.root:
 		return bad(dossier.LeavesPath, "the entries are not those of the log: they do not lead to the root that it signed")
-	}
-	if _, err := hashes.ReadByte(); !errors.Is(err, io.EOF) {
-		return bad(dossier.ProofPath, "has more hashes than are needed")
 	}
 	return nil
 }

@@ -7,9 +7,9 @@
 //   - CONTAINER: the ZIP is written exactly as packages are, so that no byte of it is one that nobody looks at
 //   - MANIFEST, SIGNATURE: the manifest can be read, and the log's key signed it
 //   - FILES: every member that must be there is, no other is, and each has the size and the SHA-256 that the manifest says
-//   - CHECKPOINT: the log signed the checkpoint, under its own name
-//   - WITNESSES: those signed it too of whom the manifest says so (C2SP cosignature/v1), and of whom the caller asks it
-//   - PROOF: all entries together lead to the checkpoint's root (RFC 9162)
+//   - CHECKPOINT: the log signed the checkpoint, under its own name; that of each shard, where the entries are in several
+//   - WITNESSES: those signed each of them too of whom the manifest says so (C2SP cosignature/v1), and of whom the caller asks it
+//   - PROOF: all entries together lead to the checkpoints' roots (RFC 9162)
 //   - EVENTS: each line of events.jsonl follows from its entry; sealed parts are opened with the entry's own key
 //   - COMPLETENESS: the controller's numbers run without a gap from before the period to after it
 //   - CERTIFICATES: each one verifies (package certificate), and is this controller's and of the period
@@ -91,7 +91,8 @@ type Trust struct {
 	LogKeys []string
 	// CertificateKeys are of those who may sign erasure certificates.
 	CertificateKeys []string
-	// WitnessKeys are of witnesses each of whom must have signed the checkpoint: keys of type 4 (C2SP cosignature/v1).
+	// WitnessKeys are of witnesses each of whom must have signed the checkpoint, of several every one: keys of type 4 (C2SP
+	// cosignature/v1).
 	WitnessKeys []string
 	// WitnessPolicy says which witnesses are enough: `witness`, `group` and `quorum` lines; nil asks for none.
 	WitnessPolicy []byte

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/privacyops/privacyops/libs/certificate"
+	"github.com/privacyops/privacyops/libs/logkey"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 	"github.com/privacyops/privacyops/services/audit/internal/entryline"
 	"github.com/privacyops/privacyops/services/audit/internal/evidence"
@@ -32,9 +35,13 @@ type world struct {
 	made      int // of the controller, number 1 being before the period and the last one after it
 	unsealed  bool
 	log       *bigLog
+	later     []*bigLog // shards after the first one
+	cuts      []int     // where they begin
+	secret    string
 	sealedKey []byte
 	policy    []byte // of the witnesses; nil: there are none
 	cosigners []note.Signer
+	fewer     map[int]int // how many of them sign the checkpoint of a shard, where not all do
 }
 
 // reader makes the same random numbers for the same seed, so that packages can be compared.
@@ -48,17 +55,25 @@ func (r *reader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func newWorld(t testing.TB, made int) *world {
+// newWorld makes a log of 2*made entries; at each of the cuts it goes on with a shard.
+func newWorld(t testing.TB, made int, cuts ...int) *world {
 	t.Helper()
 	secret, public, err := note.GenerateKey(&reader{}, "log.example/audit")
 	must(t, err)
 	signer, err := note.NewSigner(secret)
 	must(t, err)
-	w := &world{TB: t, signer: signer, key: public, made: made, log: &bigLog{}, sealedKey: bytes.Repeat([]byte{9}, 32)}
+	w := &world{TB: t, signer: signer, key: public, made: made, log: &bigLog{}, cuts: cuts, secret: secret, sealedKey: bytes.Repeat([]byte{9}, 32)}
 	for i := range 2 * made { // every other one is the other controller's
 		raw, err := w.entry(i).Leaf()
 		must(t, err)
-		must(t, w.log.add(raw))
+		if len(w.later) < len(cuts) && cuts[len(w.later)] == i {
+			w.later = append(w.later, &bigLog{})
+		}
+		log := w.log
+		if len(w.later) > 0 {
+			log = w.later[len(w.later)-1]
+		}
+		must(t, log.add(raw))
 	}
 	return w
 }
@@ -140,23 +155,59 @@ func (w *world) Following(_ context.Context, _ evidence.ControllerID, after evid
 	return out, nil
 }
 
-// Head, Tile, Public and Policy implement evidence.Log.
-func (w *world) Head(context.Context, uint64) (evidence.Head, error) {
-	root, err := tlog.TreeHash(w.log.size, tlog.HashReaderFunc(w.log.read))
-	if err != nil {
-		return evidence.Head{}, err
+// Shards, Tile, Public and Policy implement evidence.Log.
+func (w *world) Shards(context.Context, uint64) (out []evidence.Shard, err error) {
+	for i, log := range append([]*bigLog{w.log}, w.later...) {
+		root, err := tlog.TreeHash(log.size, tlog.HashReaderFunc(log.read))
+		if err != nil {
+			return nil, err
+		}
+		s := evidence.Shard{Origin: "log.example/audit"}
+		signer := w.signer
+		if i > 0 {
+			s.Year, s.First = 2025+i, uint64(w.cuts[i-1])
+			s.Origin = fmt.Sprintf("log.example/audit/%d", s.Year)
+			signer = w.shardSigner(s.Origin)
+		}
+		signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", s.Origin, log.size, root)}, append([]note.Signer{signer}, w.signing(i)...)...)
+		if err != nil {
+			return nil, err
+		}
+		s.Head = evidence.Head{Size: uint64(log.size), Root: root[:], Checkpoint: signed}
+		out = append(out, s)
 	}
-	text := fmt.Sprintf("log.example/audit\n%d\n%s\n", w.log.size, root)
-	signed, err := note.Sign(&note.Note{Text: text}, append([]note.Signer{w.signer}, w.cosigners...)...)
-	return evidence.Head{Size: uint64(w.log.size), Root: root[:], Checkpoint: signed}, err
+	return out, nil
 }
 
-func (w *world) Tile(_ context.Context, level, index uint64, width uint8) ([]byte, error) {
+// signing are the witnesses that sign the checkpoint of a shard.
+func (w *world) signing(shard int) []note.Signer {
+	if n, some := w.fewer[shard]; some {
+		return w.cosigners[:n]
+	}
+	return w.cosigners
+}
+
+// shardSigner is the log's key under another name.
+func (w *world) shardSigner(origin string) note.Signer {
+	parts := strings.SplitN(w.key, "+", 3)
+	raw, err := base64.StdEncoding.DecodeString(parts[2])
+	must(w, err)
+	seed := w.secret[strings.LastIndex(w.secret, "+")+1:]
+	signer, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", origin, logkey.Hash(origin, raw), seed))
+	must(w, err)
+	return signer
+}
+
+func (w *world) Tile(_ context.Context, year int, level, index uint64, width uint8) ([]byte, error) {
+	log := w.log
+	if year > 0 {
+		log = w.later[year-2026]
+	}
 	n := int(width)
 	if n == 0 {
 		n = 256
 	}
-	return tlog.ReadTileData(tlog.Tile{H: 8, L: int(level), N: int64(index), W: n}, tlog.HashReaderFunc(w.log.read))
+	return tlog.ReadTileData(tlog.Tile{H: 8, L: int(level), N: int64(index), W: n}, tlog.HashReaderFunc(log.read))
 }
 
 func (w *world) Public() string { return w.key }
@@ -252,6 +303,14 @@ func (w *world) note(text string) []byte {
 	signed, err := note.Sign(&note.Note{Text: text}, w.signer)
 	must(w, err)
 	return signed
+}
+
+// signedBy is the line of a signature of a text.
+func (w *world) signedBy(text string, signer note.Signer) []byte {
+	w.Helper()
+	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	must(w, err)
+	return signed[len(text)+1:]
 }
 
 func check(file []byte, trust Trust) (Report, error) {

@@ -73,7 +73,7 @@ type verifier struct {
 	raw       []byte // the manifest's bytes
 	manifest  dossier.Manifest
 	key       note.Verifier
-	root      dossier.Hash
+	trees     []tree
 	tally     *dossier.Tally
 	walked    walked
 	announced map[dossier.Hash]bool // statements of certificates that events announce

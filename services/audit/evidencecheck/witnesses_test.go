@@ -29,9 +29,9 @@ func witness(t testing.TB, name string, seed byte) (string, note.Signer) {
 const witnessNames = "abc"
 
 // witnessed is a world whose log has three witnesses, any two of whom are enough; the first `signing` of them have signed.
-func witnessed(t testing.TB, signing int) *world {
+func witnessed(t testing.TB, signing int, cuts ...int) *world {
 	t.Helper()
-	w := newWorld(t, 8)
+	w := newWorld(t, 8, cuts...)
 	w.unsealed = true
 	var policy strings.Builder
 	fmt.Fprintln(&policy, "# of the school; call Ida before changing it")
@@ -104,11 +104,7 @@ func TestForgedWitnesses(t *testing.T) {
 	own, ownSigner := witness(t, "b.example", 99)
 	otherKey, other := witness(t, "z.example", 77)
 	text := func(raw []byte) string { return string(raw[:bytes.Index(raw, []byte("\n\n"))+1]) }
-	signedBy := func(raw []byte, signer note.Signer) []byte {
-		signed, err := note.Sign(&note.Note{Text: text(raw)}, signer)
-		must(t, err)
-		return signed[len(text(raw))+1:]
-	}
+	signedBy := func(raw []byte, signer note.Signer) []byte { return (&world{TB: t}).signedBy(text(raw), signer) }
 	for _, c := range []struct {
 		name     string
 		change   func(string, []byte) []byte

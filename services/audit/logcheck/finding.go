@@ -29,12 +29,16 @@ const (
 	Leaf Kind = "leaf"
 	// Sequence: a controller's entries are not numbered without a gap.
 	Sequence Kind = "sequence"
+	// Chain: a shard is missing, was altered after it was sealed, or does not continue the one before it.
+	Chain Kind = "chain"
+	// Tombstone: what stands in the place of a shard is no tombstone of it.
+	Tombstone Kind = "tombstone"
 )
 
 // Finding is one thing that is wrong with a log.
 type Finding struct {
 	Kind Kind `json:"kind"`
-	// First and Last are the entries concerned, by index. With an empty log both are 0.
+	// First and Last are the entries concerned, by index, which runs on through all shards. With an empty log both are 0.
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
 	// File is the path of the resource, below the log's folder or address; empty where no single one is wrong.
@@ -65,7 +69,7 @@ type Report struct {
 	// Size is how many entries the checkpoint covers; Root is its hash. Both are of no worth unless the checkpoint is sound.
 	Size uint64 `json:"size"`
 	Root []byte `json:"root,omitempty"`
-	// Note is the checkpoint itself: what to keep and to hand in as Options.Known the next time.
+	// Note is the checkpoint itself, of several shards one after the other: what to keep and to hand in as Options.Known the next time.
 	Note []byte `json:"-"`
 	// Entries says whether the entries themselves were read, and not only hashes.
 	Entries bool `json:"entries"`
@@ -78,6 +82,8 @@ type Report struct {
 	KnownSize uint64 `json:"knownSize,omitempty"`
 	// Cosigned says whether the witnesses of the policy have cosigned the checkpoint.
 	Cosigned bool `json:"cosigned,omitempty"`
+	// Shards are the parts that the log is divided into; none where it is one.
+	Shards []ShardReport `json:"shards,omitempty"`
 	// Findings is what is wrong, by index, at most 100. The log is sound when there is none.
 	Findings []Finding `json:"findings"`
 }

@@ -2,6 +2,7 @@ package logcheck
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/privacyops/privacyops/libs/logkey"
 )
 
 // Source is where a log is read from. Its methods may be called concurrently. They fail with fs.ErrNotExist where a resource is not
@@ -57,6 +60,33 @@ func (f folder) Partials(_ context.Context, level int, index uint64) (widths []i
 	return widths, err
 }
 
+// Parts implements Sharded.
+func (f folder) Parts(context.Context) ([]Part, error) {
+	parts := []Part{{Source: f}}
+	entries, err := fs.ReadDir(f.fsys, "shards")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		year, ok := logkey.ParseYear(e.Name())
+		if !ok {
+			continue // no name that the log gives
+		}
+		sub, err := fs.Sub(f.fsys, "shards/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, Part{Year: year, Source: folder{sub}})
+	}
+	for i := range parts {
+		var err error
+		if parts[i].Tombstone, err = fs.ReadFile(parts[i].Source.(folder).fsys, "tombstone"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
 type door struct {
 	base   *url.URL
 	client *http.Client
@@ -86,6 +116,40 @@ func (d door) HasEntries() bool { return false }
 
 // Checkpoint implements Source.
 func (d door) Checkpoint(ctx context.Context) ([]byte, error) { return d.get(ctx, "checkpoint") }
+
+// Parts implements Sharded. A log that lists no shards is one.
+func (d door) Parts(ctx context.Context) ([]Part, error) {
+	var list struct {
+		Shards []struct {
+			Year      int    `json:"year"`
+			Opening   []byte `json:"opening"`
+			Tombstone string `json:"tombstone"`
+		} `json:"shards"`
+	}
+	raw, err := d.get(ctx, "shards")
+	if errors.Is(err, fs.ErrNotExist) {
+		return []Part{{Source: d}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &list); err != nil || len(list.Shards) == 0 || list.Shards[0].Year != 0 {
+		return nil, errors.New("logcheck: what the log gives as its shards is no list of shards")
+	}
+	parts := make([]Part, len(list.Shards))
+	for i, s := range list.Shards {
+		if i > 0 && s.Year <= list.Shards[i-1].Year || s.Year > 9999 {
+			return nil, errors.New("logcheck: the log's shards are not listed in the order of their years")
+		}
+		at := *d.base
+		at.Path = path.Join("/", at.Path, folderOf(s.Year))
+		parts[i] = Part{Year: s.Year, Source: door{base: &at, client: d.client}, Opening: s.Opening}
+		if s.Tombstone != "" {
+			parts[i].Tombstone = []byte(s.Tombstone)
+		}
+	}
+	return parts, nil
+}
 
 // Tile implements Source.
 func (d door) Tile(ctx context.Context, level int, index uint64, width int) ([]byte, error) {

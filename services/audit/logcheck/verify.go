@@ -9,6 +9,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/privacyops/privacyops/libs/logkey"
 )
 
 // Policy decides whether enough witnesses have cosigned a checkpoint; see witness.NewWitnessGroupFromPolicy of
@@ -38,33 +40,56 @@ type Options struct {
 // ErrNoLog reports that there is no checkpoint, and so nothing to verify.
 var ErrNoLog = errors.New("logcheck: there is no log here: no checkpoint")
 
-// Verify walks a whole log. What is wrong with it is in the report; an error means that it could not be told: the source cannot be read
-// (also ErrNoLog), or what Options.Known holds is no checkpoint of this log (ErrKnown).
+// Verify walks a whole log, through all its shards. What is wrong with it is in the report; an error means that it could not be told: the
+// source cannot be read (also ErrNoLog), or what Options.Known holds is no checkpoint of this log (ErrKnown).
 func Verify(ctx context.Context, source Source, o Options) (Report, error) {
+	if divided, ok := source.(Sharded); ok {
+		parts, err := divided.Parts(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		if len(parts) > 1 || len(logkey.SplitNotes(o.Known)) > 1 {
+			return verifyParts(ctx, parts, o)
+		}
+	}
 	return verify(ctx, &loader{source: source, cache: o.Cache, compare: differences}, o)
 }
 
+// verify walks one shard.
 func verify(ctx context.Context, l *loader, o Options) (Report, error) {
 	known, err := openKnown(o.Known, o.Key)
 	if err != nil {
 		return Report{}, err
 	}
-	c := &checker{loader: l, o: o, known: known, report: Report{Origin: o.Key.Name(), KnownSize: known.size, Entries: l.source.HasEntries()},
+	c := newChecker(l, o, known)
+	if err := c.check(ctx); errors.Is(err, ErrNoLog) {
+		return Report{}, err
+	} else if err != nil {
+		return c.report, err
+	}
+	return c.report, nil
+}
+
+func newChecker(l *loader, o Options, known head) *checker {
+	return &checker{loader: l, o: o, known: known, report: Report{Origin: o.Key.Name(), KnownSize: known.size, Entries: l.source.HasEntries()},
 		numbers: &numbers{last: map[string]uint64{}, continued: o.Continued}}
-	c.report.Note, err = l.source.Checkpoint(ctx)
+}
+
+func (c *checker) check(ctx context.Context) (err error) {
+	c.report.Note, err = c.source.Checkpoint(ctx)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && o.Known == nil:
-		return Report{}, ErrNoLog
+	case errors.Is(err, fs.ErrNotExist) && c.o.Known == nil:
+		return ErrNoLog
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
-		c.find(Checkpoint, 0, lastOf(known.size), "checkpoint", "the checkpoint is missing")
+		c.find(Checkpoint, 0, lastOf(c.known.size), "checkpoint", "the checkpoint is missing")
 	case err != nil:
-		return Report{}, err
+		return err
 	default:
 		err = c.run(ctx)
 	}
 	c.report.sort()
-	return c.report, err
+	return err
 }
 
 // checker follows a log from its first entry to its last.

@@ -14,6 +14,8 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/privacyops/privacyops/libs/logkey"
 )
 
 const hashSize = sha256.Size
@@ -24,7 +26,8 @@ type Config struct {
 	Dir string
 	// Key makes its cosignatures. Required.
 	Key Key
-	// Logs are the verifier keys (`<origin>+<hash>+<key>`) of the logs that it watches; a log may have several. Required.
+	// Logs are the verifier keys (`<origin>+<hash>+<key>`) of the logs that it watches; a log may have several.
+	// Each stands for all shards of its log too (package logkey). Required.
 	Logs []string
 	// Log takes a line for each answer: origin, sizes and status. Required.
 	Log *slog.Logger
@@ -34,6 +37,8 @@ type Config struct {
 type Witness struct {
 	key    Key
 	folder *folder
+	keys   []string // as configured
+	mu     sync.Mutex
 	logs   map[string]*watched
 	log    *slog.Logger
 	mux    *http.ServeMux
@@ -59,7 +64,7 @@ func Open(cfg Config) (*Witness, error) {
 	if cfg.Dir == "" || cfg.Key.signer == nil || len(cfg.Logs) == 0 || cfg.Log == nil {
 		return nil, errors.New("witness: a folder, a key, at least one log's key and a logger are required")
 	}
-	w := &Witness{key: cfg.Key, logs: map[string]*watched{}, log: cfg.Log, mux: http.NewServeMux()}
+	w := &Witness{key: cfg.Key, keys: cfg.Logs, logs: map[string]*watched{}, log: cfg.Log, mux: http.NewServeMux()}
 	for _, text := range cfg.Logs {
 		v, err := note.NewVerifier(text)
 		if err != nil {
@@ -84,18 +89,57 @@ func Open(cfg Config) (*Witness, error) {
 
 func (w *Witness) remember() error {
 	for origin, l := range w.logs {
-		raw, err := w.folder.read(origin)
-		if err != nil {
+		if err := w.recall(origin, l); err != nil {
 			return err
-		}
-		if raw == nil {
-			continue
-		}
-		if _, l.seen, err = l.open(origin, raw); err != nil {
-			return fmt.Errorf("witness: the kept checkpoint of %s cannot be trusted: %w", origin, err)
 		}
 	}
 	return nil
+}
+
+// recall reads what was seen of a log last.
+func (w *Witness) recall(origin string, l *watched) error {
+	raw, err := w.folder.read(origin)
+	if err != nil || raw == nil {
+		return err
+	}
+	if _, l.seen, err = l.open(origin, raw); err != nil {
+		return fmt.Errorf("witness: the kept checkpoint of %s cannot be trusted: %w", origin, err)
+	}
+	return nil
+}
+
+// of is the log of an origin, also where that is a shard of a log that is watched; nil where it is neither.
+func (w *Witness) of(origin string) (*watched, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.logs[origin]; l != nil {
+		return l, nil
+	}
+	l := &watched{}
+	for _, text := range w.keys {
+		name, _, _ := strings.Cut(text, "+")
+		year, ok := logkey.YearOf(name, origin)
+		if !ok {
+			continue
+		}
+		shard, err := logkey.Shard(text, year)
+		if err != nil {
+			return nil, err
+		}
+		v, err := note.NewVerifier(shard)
+		if err != nil {
+			return nil, err
+		}
+		l.keys = append(l.keys, v)
+	}
+	if len(l.keys) == 0 {
+		return nil, nil
+	}
+	if err := w.recall(origin, l); err != nil {
+		return nil, err
+	}
+	w.logs[origin] = l
+	return l, nil
 }
 
 // Close releases the folder.
@@ -154,7 +198,11 @@ func refuse(status int, why string) answer {
 // nothing else may be cosigned.
 func (w *Witness) add(r request) (string, answer) {
 	origin := originOf(r.checkpoint)
-	l := w.logs[origin]
+	l, err := w.of(origin)
+	if err != nil {
+		w.log.Error("what was seen of a log cannot be trusted", "origin", origin, "error", err)
+		return origin, refuse(http.StatusInternalServerError, "what was seen of that log cannot be read")
+	}
 	if l == nil {
 		return "", refuse(http.StatusNotFound, "this witness does not watch that log")
 	}

@@ -151,9 +151,10 @@ func TestProverOfDecisions(t *testing.T) {
 // they do not.
 func TestRecorderGathersLargeLeaves(t *testing.T) {
 	t.Parallel()
+	const gather = 2 * time.Second // far more than it takes to accept without waiting, also beside other tests
 	large := func(n int) []audit.Event { return []audit.Event{storetest.Decisions("school-a", n, 50)} }
 	var much []audit.Event
-	for n := range 20 {
+	for n := range 40 {
 		much = append(much, storetest.Decisions("school-a", 100+n, 200))
 	}
 	for name, test := range map[string]struct {
@@ -167,11 +168,11 @@ func TestRecorderGathersLargeLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := openStore(t)
-			d := newDesk(t, s, &memoryLog{}, func(r *audit.RecorderOptions, _ *audit.FollowerOptions) { r.Gather = 300 * time.Millisecond })
+			d := newDesk(t, s, &memoryLog{}, func(r *audit.RecorderOptions, _ *audit.FollowerOptions) { r.Gather = gather })
 			d.accept(t, test.first...)
 			begun := time.Now()
 			d.accept(t, test.second...)
-			if waited := time.Since(begun) >= 300*time.Millisecond; waited != test.waits {
+			if waited := time.Since(begun) >= gather; waited != test.waits {
 				t.Errorf("it took %v", time.Since(begun))
 			}
 		})

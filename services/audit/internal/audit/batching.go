@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 )
@@ -29,6 +30,11 @@ func (r *Recorder) record(ctx context.Context, calls []*report) error {
 	known, err := r.lookUp(ctx, calls)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	if r.news(calls, known) {
+		if err := r.turnYear(ctx); err != nil {
+			return r.turning(err)
+		}
 	}
 	b := r.number(calls, known)
 	if len(b.entries) == 0 {
@@ -123,11 +129,37 @@ func (r *Recorder) add(ctx context.Context, b *batch) error {
 		}
 	}
 	r.sound = true
+	r.count(b)
+	r.last.at, r.last.events, r.last.bytes = r.clock.Now(), len(b.entries), b.bytes
+	return nil
+}
+
+// count takes over what a batch that the log has has used, and hands it to the follower.
+func (r *Recorder) count(b *batch) {
 	r.heads.Next, r.heads.LastReceived = b.heads.Next, b.heads.LastReceived
 	maps.Copy(r.heads.Sequences, b.heads.Sequences)
 	r.follower.take(b.entries)
-	r.last.at, r.last.events, r.last.bytes = r.clock.Now(), len(b.entries), b.bytes
-	return nil
+}
+
+// news reports whether any of the events is new.
+func (r *Recorder) news(calls []*report, known map[EventID]Known) bool {
+	for _, c := range calls {
+		for i := range c.drafts {
+			if _, again := known[c.drafts[i].event.ID]; !again {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// turning is what a failure at the turn of the year means: nothing of the reports is in the log.
+func (r *Recorder) turning(err error) error {
+	if errors.Is(err, ErrDiverged) {
+		r.follower.fail(err)
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrBusy, err)
 }
 
 // Restore records entries that were stamped before and that the log lacks, those of a store from before the log came first. They

@@ -34,6 +34,9 @@ type RecorderOptions struct {
 	// batch the log writes the bundle of its last leaves anew (up to 256), so that one batch for each large leaf would write many
 	// times what it adds.
 	Gather time.Duration
+	// Years divides the log into shards; nil: it is one. NewID gives ids for the events of that.
+	Years Years
+	NewID func() string
 }
 
 const (
@@ -42,7 +45,7 @@ const (
 	// What makes leaves large, in bytes on average (single events seldom have a thousand), how many bytes of them are worth a batch
 	// without a pause, and how many go into one.
 	largeLeaf   = 4 << 10
-	worthBytes  = 256 << 10
+	worthBytes  = 768 << 10
 	recordBytes = 16 << 20
 )
 
@@ -246,6 +249,11 @@ func (r *Recorder) Recover(ctx context.Context) error {
 }
 
 func (r *Recorder) recover(ctx context.Context) error {
+	if r.opts.Years != nil {
+		if err := r.opts.Years.Settle(ctx); err != nil {
+			return err
+		}
+	}
 	heads, err := r.follower.CatchUp(ctx)
 	if errors.Is(err, ErrDiverged) {
 		r.follower.fail(err)

@@ -285,7 +285,7 @@ type Head struct {
 
 // Inclusion is an inclusion proof (RFC 9162 section 2.1.3) and the checkpoint it leads to.
 type Inclusion struct {
-	// Index of the leaf, from 0.
+	// Index of the leaf in its tree, from 0.
 	Index uint64
 	// TreeSize of the checkpoint.
 	TreeSize uint64
@@ -293,4 +293,7 @@ type Inclusion struct {
 	Hashes [][]byte
 	// Checkpoint is the signed note (C2SP tlog-checkpoint).
 	Checkpoint []byte
+	// First is the place of the tree's first leaf in the whole log, and Key checks the checkpoint; empty: the log's own key.
+	First uint64
+	Key   string
 }

@@ -75,7 +75,8 @@ type Manifest struct {
 	CreateTime time.Time `json:"createTime"`
 	Language   string    `json:"language"`
 	Log        Log       `json:"log"`
-	// Witnesses says who else signed the checkpoint; it is not there where the log has no witnesses.
+	// Witnesses says who else signed the checkpoint, of several the one that they signed least; it is not there where the log has no
+	// witnesses.
 	Witnesses *Cosigned `json:"witnesses,omitempty"`
 	Numbers   Numbers   `json:"numbers"`
 	Counts    Counts    `json:"counts"`
@@ -85,14 +86,27 @@ type Manifest struct {
 	Files        []File `json:"files"`
 }
 
-// Log is the checkpoint that the entries lead to.
+// Log is the checkpoint that the entries lead to; or, where they are of more than the log's first shard, those of their shards.
 type Log struct {
 	Origin string `json:"origin"`
 	// Key checks checkpoint and manifest, in the text form of signed notes, `name+hash+base64`.
 	Key string `json:"key"`
 	// Size is the number of entries, and Root the root hash in lower-case hex, that the checkpoint signs.
+	// Of several checkpoints, these are the place behind the last shard's last entry, and its root.
 	Size uint64 `json:"size"`
 	Root string `json:"root"`
+	// Shards are those that the entries are in, one after the other; none where all are in the first one.
+	Shards []Shard `json:"shards,omitempty"`
+}
+
+// Shard is a part of the log: a tree of its own. The places of entries run on from one to the next.
+type Shard struct {
+	// Origin is its name. Its checkpoint is signed with the log's key under this name.
+	Origin string `json:"origin"`
+	// First is the place of its first entry; Size and Root are what its checkpoint signs.
+	First uint64 `json:"first"`
+	Size  uint64 `json:"size"`
+	Root  string `json:"root"`
 }
 
 // Numbers are those of the controller's entries, which the log numbers 1, 2, 3, … for each controller. First to Last are in the

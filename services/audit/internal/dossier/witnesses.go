@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	cosignature "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
@@ -40,25 +40,6 @@ type group struct {
 	name string
 	n    int
 	of   []string
-}
-
-// Cosigned is what the manifest says of witnesses.
-type Cosigned struct {
-	// Known is how many witnesses the policy has, and Required the fewest of them that are enough for it.
-	Known    int `json:"known"`
-	Required int `json:"required"`
-	// Enough is whether those that signed are enough.
-	Enough bool `json:"enough"`
-	// By lists who signed the checkpoint, in the order of the policy.
-	By []Cosignature `json:"by"`
-}
-
-// Cosignature is a witness's signature of a checkpoint.
-type Cosignature struct {
-	Name string `json:"name"`
-	Key  string `json:"key"`
-	// Time is when it was made, by the witness's clock.
-	Time time.Time `json:"time"`
 }
 
 // NewWitness reads the key of a witness.
@@ -181,25 +162,25 @@ func (p *Policy) Enough(by []Cosignature) bool {
 	return met[p.quorum]
 }
 
-// Cosigned says what the manifest says of those who signed.
-func (p *Policy) Cosigned(by []Cosignature) *Cosigned {
-	return &Cosigned{Known: len(p.Witnesses), Required: p.required(), Enough: p.Enough(by), By: by}
-}
-
-// required is the fewest signatures that are enough.
+// required is the fewest signatures that can be enough. Where the parts of a group share witnesses, one signature may do for several of
+// them: then it is as many as the costliest part that has to be there.
 func (p *Policy) required() int {
-	fewest := map[string]int{}
-	for _, w := range p.Witnesses {
-		fewest[w.Name] = 1
+	fewest, under := map[string]int{}, map[string]*big.Int{} // and the witnesses under a name, a bit each
+	for i, w := range p.Witnesses {
+		fewest[w.Name], under[w.Name] = 1, new(big.Int).SetBit(new(big.Int), i, 1)
 	}
 	for _, g := range p.groups {
 		var of []int
+		all, apart := new(big.Int), true
 		for _, child := range g.of {
 			of = append(of, fewest[child])
+			apart = apart && new(big.Int).And(all, under[child]).Sign() == 0
+			all.Or(all, under[child])
 		}
 		slices.Sort(of)
-		for _, n := range of[:g.n] {
-			fewest[g.name] = min(fewest[g.name]+n, len(p.Witnesses))
+		fewest[g.name], under[g.name] = of[g.n-1], all
+		for i := 0; apart && i < g.n-1; i++ {
+			fewest[g.name] += of[i]
 		}
 	}
 	return fewest[p.quorum]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -146,5 +147,62 @@ func TestPolicyThatDoubles(t *testing.T) {
 	}
 	if c := p.Cosigned(nil); c.Enough || c.Required != 1 || time.Since(began) > 5*time.Second {
 		t.Errorf("%+v after %v", c, time.Since(began))
+	}
+}
+
+// TestLeastSigned: of several checkpoints the one counts that not enough witnesses signed, before the one that fewer signed.
+func TestLeastSigned(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	var by []dossier.Cosignature
+	for _, name := range []string{"a", "b", "c"} {
+		key := newSigning(t, name+".example").key
+		fmt.Fprintf(&text, "witness %s %s\n", name, key)
+		by = append(by, dossier.Cosignature{Name: name, Key: key})
+	}
+	p, err := dossier.ParsePolicy([]byte(text.String() + "quorum a\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, ab, bc := by[:1], by[:2], by[1:]
+	for name, c := range map[string]struct {
+		signers [][]dossier.Cosignature
+		want    []dossier.Cosignature
+	}{
+		"one":                     {[][]dossier.Cosignature{ab}, ab},
+		"fewer":                   {[][]dossier.Cosignature{ab, a, by}, a},
+		"more that is not enough": {[][]dossier.Cosignature{a, bc, by}, bc},
+		"the last of equal ones":  {[][]dossier.Cosignature{{by[0], by[2]}, ab}, ab},
+	} {
+		if got := p.Least(c.signers); !reflect.DeepEqual(got, p.Cosigned(c.want)) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestRequired: a witness that several parts of a policy ask for signs once for all of them.
+func TestRequired(t *testing.T) {
+	t.Parallel()
+	var witnesses strings.Builder
+	for _, name := range []string{"a", "b", "c", "d"} {
+		fmt.Fprintf(&witnesses, "witness %s %s\n", name, newSigning(t, name+".example").key)
+	}
+	for text, want := range map[string]int{
+		"quorum a":                                 1,
+		"group g 3 a b c d\nquorum g":              3,
+		"group g any a\ngroup h all a g\nquorum h": 1,
+		"group g any a b\ngroup h any b c\ngroup i all g h\nquorum i": 1,
+		"group g all a b\ngroup h all a g\nquorum h":                  2,
+		"group g 1 a b\ngroup h all c d\ngroup i all g h\nquorum i":   3,
+		"group g 1 a b\ngroup h all c d\ngroup i any g h\nquorum i":   1,
+		"group g 2 a b c\ngroup h all d g\ngroup i any h\nquorum i":   3,
+	} {
+		p, err := dossier.ParsePolicy([]byte(witnesses.String() + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Cosigned(nil).Required; got != want {
+			t.Errorf("%d are required, and not %d, by\n%s", got, want, text)
+		}
 	}
 }

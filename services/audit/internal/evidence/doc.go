@@ -19,4 +19,10 @@
 //
 // Where the log has witnesses, a package leads to a checkpoint that enough of them have signed. Gathering waits for them for a while, and
 // then goes on without: evidence that says that nobody has witnessed it is worth more than none.
+//
+// # Years
+//
+// The log is divided into years, each a tree with a checkpoint of its own (package logkey). A package leads to the checkpoints of all shards
+// from that of the last entry before the period to that of the first one after it; of each it is asked what is asked of one. What it says of
+// witnesses it says of the checkpoint that they signed least.
 package evidence

@@ -55,6 +55,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, ErrNoController):
 		return ReasonNoController
+	case errors.Is(err, ErrDropped):
+		return ReasonDropped
 	case errors.Is(err, ErrContradiction):
 		return ReasonNotVerified
 	}
@@ -63,12 +65,12 @@ func reasonOf(err error) string {
 
 // gather writes the package of one evidence to a file of its own, verifies it, and notes that it is there.
 func (e *Engine) gather(ctx context.Context, found *Evidence) error {
-	span, _, err := e.Covered(ctx, found, e.Clock.Now())
+	cover, err := e.Covered(ctx, found, e.Clock.Now())
 	if err != nil {
 		return err
 	}
 	file := FileID(e.NewID())
-	if err := e.Store.Begin(ctx, found.Ref, span.Events, file); err != nil {
+	if err := e.Store.Begin(ctx, found.Ref, cover.Events, file); err != nil {
 		return err
 	}
 	draft, err := e.Folder.Create(file)
@@ -91,7 +93,7 @@ func (e *Engine) gather(ctx context.Context, found *Evidence) error {
 		return errors.Join(err, e.Folder.Remove(file))
 	}
 	found.Package = &Package{File: file, SHA256: sum, Size: size, Key: sealed.key, Secret: sealed.data}
-	found.State, found.Events, found.Total, found.Expires = Ready, span.Events, span.Events, e.Clock.Now().Add(Keep)
+	found.State, found.Events, found.Total, found.Expires = Ready, cover.Events, cover.Events, e.Clock.Now().Add(Keep)
 	if err := e.Store.Finish(ctx, found); err != nil {
 		return errors.Join(err, e.Folder.Remove(file))
 	}

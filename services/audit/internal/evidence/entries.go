@@ -18,24 +18,8 @@ func (g *gathering) leaves() error {
 		return fmt.Errorf("evidence: spool: %w", err)
 	}
 	defer spool.Close()
-	nodes := dossier.NewNodes(g.head.Size, func(level, index uint64, width uint8) ([]byte, error) {
-		return g.Log.Tile(g.ctx, level, index, width)
-	})
 	buffer := bufio.NewWriterSize(spool, 1<<16)
-	err = g.w.Member(dossier.LeavesPath, func(w io.Writer) error {
-		root, err := dossier.Fold(g.head.Size, g.wanted(w), func(lo, hi uint64) (dossier.Hash, error) {
-			h, err := nodes.Part(lo, hi)
-			if err == nil {
-				g.manifest.Counts.Hashes++
-				_, err = buffer.Write(h[:])
-			}
-			return h, err
-		})
-		if err == nil && !bytes.Equal(root[:], g.head.Root) {
-			err = fmt.Errorf("%w: the index has other entries than the log", ErrContradiction)
-		}
-		return err
-	})
+	err = g.w.Member(dossier.LeavesPath, func(w io.Writer) error { return g.trees(w, buffer) })
 	if err != nil {
 		return fmt.Errorf("evidence: entries: %w", err)
 	}
@@ -51,23 +35,52 @@ func (g *gathering) leaves() error {
 	})
 }
 
-// wanted reads the entries from the last one before the period to the first one after it, and writes them to w.
-func (g *gathering) wanted(w io.Writer) dossier.Wanted {
-	from := g.span.Before
-	if from.Number > 0 {
-		from.Number-- // behind it is the last one before the period
+// trees goes through the shards that have the entries from the last one before the period to the first one after it.
+func (g *gathering) trees(leaves, hashes io.Writer) error {
+	next := g.each(g.cover.from(), g.cover.After)
+	entry, err := next() // there is one: that after the period
+	if err != nil {
+		return err
 	}
-	next := g.each(from, g.span.After)
-	return func() (uint64, dossier.Hash, bool, error) {
-		entry, err := next()
-		if errors.Is(err, io.EOF) {
-			return 0, dossier.Hash{}, false, nil
+	more := true
+	for _, s := range g.cover.shards {
+		wanted := func() (uint64, dossier.Hash, bool, error) {
+			if !more || entry.Index >= s.End() {
+				return 0, dossier.Hash{}, false, nil
+			}
+			index, leaf := entry.Index-s.First, dossier.LeafHash(entry.Leaf)
+			if err := dossier.WriteLeaf(leaves, entry.Index, entry.Leaf); err != nil {
+				return 0, leaf, false, err
+			}
+			if entry, err = next(); errors.Is(err, io.EOF) {
+				more, err = false, nil
+			}
+			return index, leaf, true, err
 		}
-		if err != nil {
-			return 0, dossier.Hash{}, false, err
+		if err := g.tree(s, wanted, hashes); err != nil {
+			return err
 		}
-		return entry.Index, dossier.LeafHash(entry.Leaf), true, dossier.WriteLeaf(w, entry.Index, entry.Leaf)
 	}
+	return nil
+}
+
+// tree computes a shard's root from the wanted entries and the hashes between them, which it writes.
+func (g *gathering) tree(s Shard, wanted dossier.Wanted, hashes io.Writer) error {
+	nodes := dossier.NewNodes(s.Size, func(level, index uint64, width uint8) ([]byte, error) {
+		return g.Log.Tile(g.ctx, s.Year, level, index, width)
+	})
+	root, err := dossier.Fold(s.Size, wanted, func(lo, hi uint64) (dossier.Hash, error) {
+		h, err := nodes.Part(lo, hi)
+		if err == nil {
+			g.manifest.Counts.Hashes++
+			_, err = hashes.Write(h[:])
+		}
+		return h, err
+	})
+	if err == nil && !bytes.Equal(root[:], s.Root) {
+		err = fmt.Errorf("%w: the index has other entries than the log", ErrContradiction)
+	}
+	return err
 }
 
 // each gives the entries behind a place up to a number, included, one after the other; io.EOF after the last. It refuses a gap.

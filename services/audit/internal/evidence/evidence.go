@@ -72,6 +72,8 @@ const (
 	ReasonNoController = "NO_CONTROLLER"
 	// ReasonKeysDestroyed: the package was withdrawn, because keys were destroyed that open some of it. It can be asked for anew.
 	ReasonKeysDestroyed = "KEYS_DESTROYED"
+	// ReasonDropped: the period, or the entry before it, was in a part of the log that was dropped under its retention period.
+	ReasonDropped = "LOG_DROPPED"
 	// ReasonNotVerified: what was gathered did not verify, so it was not handed over. Somebody has to look at the log.
 	ReasonNotVerified = "NOT_VERIFIED"
 	// ReasonUnavailable: log, register or certificates could not be read for a long time.
@@ -84,6 +86,8 @@ var (
 	ErrMissing = errors.New("evidence: no such evidence")
 	// ErrNotYet says that the log does not cover the period yet.
 	ErrNotYet = errors.New("evidence: the log's checkpoint does not cover the period yet")
+	// ErrDropped says that entries that the package needs were dropped with their shard.
+	ErrDropped = errors.New("evidence: entries of the period were dropped under the log's retention period")
 	// ErrNoController says that the register has no such controller.
 	ErrNoController = errors.New("evidence: no such controller")
 	// ErrContradiction says that index and log contradict each other, or that a package does not verify.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/privacyops/privacyops/libs/certificate"
+	"github.com/privacyops/privacyops/libs/logkey"
 	"github.com/privacyops/privacyops/services/audit/internal/dossier"
 )
 
@@ -54,8 +55,11 @@ type Facts struct {
 	// RequiredApprovals is how many people approve an erasure, and GracePeriod how long it can then be called back.
 	RequiredApprovals int
 	GracePeriod       time.Duration
-	// Witnesses says who else than the log signed the enclosed checkpoint; nil where the log has no witnesses.
+	// Witnesses says who else than the log signed the enclosed checkpoint, of several the one that they signed least; nil where the log
+	// has no witnesses.
 	Witnesses *dossier.Cosigned
+	// Checkpoints is how many are enclosed: one of each part of the log that the entries are in.
+	Checkpoints int
 	// Destroyed is whether there are entries that nobody can read any more.
 	Destroyed int64
 	Origin    string
@@ -66,8 +70,7 @@ type gathering struct {
 	Sources
 	ctx        context.Context //nolint:containedctx // one piece of work, whose every step ends with it
 	evidence   *Evidence
-	span       Span
-	head       Head
+	cover      Cover
 	manifest   dossier.Manifest
 	tally      *dossier.Tally
 	w          *dossier.Writer
@@ -92,35 +95,55 @@ func (s Sources) Gather(ctx context.Context, e *Evidence, w io.Writer, now time.
 }
 
 func (g *gathering) begin(now time.Time) (err error) {
-	if g.span, g.head, err = g.Covered(g.ctx, g.evidence, now); err != nil {
+	if g.cover, err = g.Covered(g.ctx, g.evidence, now); err != nil {
 		return err
 	}
 	if g.controller, err = g.Register.Controller(g.ctx, g.evidence.Controller); err != nil {
 		return fmt.Errorf("evidence: read the register: %w", err)
 	}
 	controller, origin := g.controller, g.Signer.Name()
-	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin, Witnesses: g.head.cosigned}
+	g.facts = Facts{RequiredApprovals: controller.RequiredApprovals, GracePeriod: controller.GracePeriod, Origin: origin,
+		Witnesses: g.cover.cosigned, Checkpoints: len(g.cover.shards)}
 	g.manifest = dossier.Manifest{
 		Format: dossier.Format, Evidence: g.evidence.Name(), Controller: string(g.evidence.Controller), DisplayName: controller.DisplayName,
 		StartTime: g.evidence.Start, EndTime: g.evidence.End, CreateTime: now.UTC().Truncate(time.Microsecond), Language: g.evidence.Language,
-		Log: dossier.Log{Origin: origin, Key: g.Log.Public(), Size: g.head.Size, Root: hex.EncodeToString(g.head.Root)}, Witnesses: g.head.cosigned,
-		Numbers: dossier.Numbers{Before: g.span.Before.Number, First: g.span.Before.Number + 1, Last: g.span.After - 1, After: g.span.After},
+		Log: g.logOf(), Witnesses: g.cover.cosigned,
+		Numbers: dossier.Numbers{Before: g.cover.Before.Number, First: g.cover.Before.Number + 1, Last: g.cover.After - 1, After: g.cover.After},
 		Proves:  dossier.Proves(), DoesNotProve: dossier.DoesNotProve(),
 	}
 	return nil
 }
 
+// logOf says what the entries lead to.
+func (g *gathering) logOf() dossier.Log {
+	shards := g.cover.shards
+	last := shards[len(shards)-1]
+	log := dossier.Log{Origin: g.Signer.Name(), Key: g.Log.Public(), Size: last.End(), Root: hex.EncodeToString(last.Root)}
+	if len(shards) == 1 && last.Year == 0 {
+		return log
+	}
+	for _, s := range shards {
+		log.Shards = append(log.Shards, dossier.Shard{Origin: s.Origin, First: s.First, Size: s.Size, Root: hex.EncodeToString(s.Root)})
+	}
+	return log
+}
+
+// checkpoint writes the checkpoints of all shards and, where there are witnesses, who they are.
 func (g *gathering) checkpoint() error {
-	if err := g.write(dossier.CheckpointPath, g.head.Checkpoint); err != nil || g.head.policy == nil {
+	var notes [][]byte
+	for _, s := range g.cover.shards {
+		notes = append(notes, s.Checkpoint)
+	}
+	if err := g.write(dossier.CheckpointPath, logkey.JoinNotes(notes)); err != nil || g.cover.policy == nil {
 		return err
 	}
-	return g.write(dossier.WitnessesPath, g.head.policy.Marshal())
+	return g.write(dossier.WitnessesPath, g.cover.policy.Marshal())
 }
 
 // events writes the lines of the period's entries.
 func (g *gathering) events() error {
 	err := g.w.Member(dossier.EventsPath, func(w io.Writer) error {
-		next, noted := g.each(g.span.Before, g.span.After-1), int64(0)
+		next, noted := g.each(g.cover.Before, g.cover.After-1), int64(0)
 		for {
 			entry, err := next()
 			if errors.Is(err, io.EOF) {

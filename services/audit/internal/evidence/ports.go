@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"time"
-
-	"github.com/privacyops/privacyops/services/audit/internal/dossier"
 )
 
 // Cursor is a place among a controller's entries, which are in the order of their time of receipt and of their number: 1, 2, 3, …
@@ -40,25 +38,38 @@ type Entries interface {
 	Following(ctx context.Context, c ControllerID, after Cursor, limit int) ([]Entry, error)
 }
 
-// Head is the log's latest signed checkpoint.
+// Head is a signed checkpoint of a shard.
 type Head struct {
 	Size       uint64
 	Root       []byte
 	Checkpoint []byte
-
-	policy   *dossier.Policy
-	cosigned *dossier.Cosigned
 }
+
+// Shard is a part of the log: a tree of its own.
+type Shard struct {
+	Head
+	// Year tells it from the others; 0 is the first one.
+	Year   int
+	Origin string
+	// First is the place of its first entry in the whole log.
+	First uint64
+	// Dropped are the last numbers of controllers in a shard that was dropped; nil where it is there.
+	Dropped map[ControllerID]uint64
+}
+
+// End is the place behind the last entry that its checkpoint covers.
+func (s Shard) End() uint64 { return s.First + s.Size }
 
 // Log is the public part of the log.
 type Log interface {
-	// Head returns the last checkpoint that enough witnesses have cosigned, where it covers an index, else the latest one.
-	Head(ctx context.Context, index uint64) (Head, error)
-	// Policy says who the witnesses are and how many of them are enough (dossier.ParsePolicy); nil where there are none.
+	// Shards returns all shards in order, each with the last checkpoint that enough witnesses have cosigned, where that covers the place of
+	// an entry, else with the latest one. So it is the latest one of every shard that the entry comes after.
+	Shards(ctx context.Context, place uint64) ([]Shard, error)
+	// Policy says who the witnesses are and how many of them are enough (dossier.ParsePolicy), for every shard; nil where there are none.
 	Policy() []byte
-	// Tile returns the first `width` hashes of a tile, 0 for all 256.
-	Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error)
-	// Public is the key that checks checkpoints, in the text form of signed notes.
+	// Tile returns the first `width` hashes of a tile of the shard of a year, 0 for all 256.
+	Tile(ctx context.Context, year int, level, index uint64, width uint8) ([]byte, error)
+	// Public is the log's key, in the text form of signed notes. Those of its shards follow from it (package logkey).
 	Public() string
 }
 

@@ -176,7 +176,7 @@ func (w *world) read(indexes []int64) (out []tlog.Hash, err error) {
 	return out, nil
 }
 
-func (w *world) Head(context.Context, uint64) (evidence.Head, error) {
+func (w *world) Shards(context.Context, uint64) ([]evidence.Shard, error) {
 	root, err := tlog.TreeHash(w.covered, tlog.HashReaderFunc(w.read))
 	must(w.t, err)
 	signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("log.example\n%d\n%s\n", w.covered, root)}, w.signer)
@@ -184,10 +184,10 @@ func (w *world) Head(context.Context, uint64) (evidence.Head, error) {
 	if w.fault == "checkpoint of another" {
 		signed = bytes.Replace(signed, []byte("log.example"), []byte("log.another"), 1)
 	}
-	return evidence.Head{Size: uint64(w.covered), Root: root[:], Checkpoint: signed}, w.fails("head")
+	return []evidence.Shard{{Head: evidence.Head{Size: uint64(w.covered), Root: root[:], Checkpoint: signed}, Origin: "log.example"}}, w.fails("head")
 }
 
-func (w *world) Tile(_ context.Context, level, index uint64, width uint8) ([]byte, error) {
+func (w *world) Tile(_ context.Context, _ int, level, index uint64, width uint8) ([]byte, error) {
 	if err := w.fails("tile"); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ Log: {{.F.Origin}}
 
 - Erasures need the approval of {{.Approvals}}. / Sletninger kræver godkendelse af {{.Godkendelser}}.
 - An approved erasure can be called back for {{.Grace}}. / En godkendt sletning kan kaldes tilbage i {{.Frist}}.
-{{with .F.Witnesses}}- The enclosed checkpoint is signed by {{len .By}} of {{.Known}} witnesses outside the log; {{.Required}} are required. / Det vedlagte kontrolpunkt er underskrevet af {{len .By}} af {{.Known}} vidner uden for loggen; der kræves {{.Required}}.
+{{with .F.Witnesses}}- The enclosed checkpoint{{$.LeastSigned}} is signed by {{len .By}} of {{.Known}} witnesses outside the log; {{.Required}} are required. / Det vedlagte kontrolpunkt{{$.MindstUnderskrevet}} er underskrevet af {{len .By}} af {{.Known}} vidner uden for loggen; der kræves {{.Required}}.
 {{else}}- The enclosed checkpoint is signed by the log alone: no witnesses watch it. / Det vedlagte kontrolpunkt er kun underskrevet af loggen selv: ingen vidner følger den.
 {{end}}- Events of the period that nobody can read any more, because the keys of the people in them are destroyed: {{.F.Destroyed}}. / Hændelser i perioden, som ingen kan læse mere, fordi nøglerne til personerne i dem er destrueret: {{.F.Destroyed}}.
 
@@ -41,10 +41,16 @@ func (Reporter) Measures(w io.Writer, f evidence.Facts) error {
 	if f.RequiredApprovals > 1 {
 		approvals, godkendelser = strconv.Itoa(f.RequiredApprovals)+" different people", strconv.Itoa(f.RequiredApprovals)+" forskellige personer"
 	}
+	least, mindst := "", ""
+	if f.Checkpoints > 1 {
+		least, mindst = " that witnesses signed least, of "+strconv.Itoa(f.Checkpoints)+",", ", som vidnerne har underskrevet mindst, af "+strconv.Itoa(f.Checkpoints)+","
+	}
 	return t.Execute(w, struct {
 		F                       evidence.Facts
 		Approvals, Godkendelser string
 		Grace, Frist            string
 		Keep                    int
-	}{f, approvals, godkendelser, wordsOf("en").duration(f.GracePeriod), wordsOf("da").duration(f.GracePeriod), int(evidence.Keep / (24 * time.Hour))})
+
+		LeastSigned, MindstUnderskrevet string
+	}{f, approvals, godkendelser, wordsOf("en").duration(f.GracePeriod), wordsOf("da").duration(f.GracePeriod), int(evidence.Keep / (24 * time.Hour)), least, mindst})
 }

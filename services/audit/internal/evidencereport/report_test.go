@@ -109,6 +109,30 @@ func TestGolden(t *testing.T) {
 	}))
 }
 
+// TestSeveralCheckpoints: where there are several, the pages say of which the number of witnesses is.
+func TestSeveralCheckpoints(t *testing.T) {
+	t.Parallel()
+	r := evidencereport.Reporter{}
+	for checkpoints, want := range map[int]bool{1: false, 2: true} {
+		m := manifest("en")
+		m.Log.Shards = make([]dossier.Shard, checkpoints)
+		for language, says := range map[string]string{"en": "the one that witnesses have signed least", "da": "som vidnerne har medunderskrevet mindst"} {
+			page := render(t, func(w io.Writer) error { return r.Page(w, m, figures(), language) })
+			if bytes.Contains(page, []byte(says)) != want {
+				t.Errorf("of %d checkpoints the page in %s says %q: %v", checkpoints, language, says, !want)
+			}
+		}
+		measures := render(t, func(w io.Writer) error {
+			return r.Measures(w, evidence.Facts{Witnesses: witnesses(), Checkpoints: checkpoints})
+		})
+		for _, says := range []string{"checkpoint that witnesses signed least, of 2, is signed by 2 of 3", "kontrolpunkt, som vidnerne har underskrevet mindst, af 2, er underskrevet"} {
+			if bytes.Contains(measures, []byte(says)) != want {
+				t.Errorf("of %d checkpoints the measures say %q: %v", checkpoints, says, !want)
+			}
+		}
+	}
+}
+
 // wellFormed reads the page's charts as XML, and checks that each has a title and a description.
 func wellFormed(t *testing.T, page []byte) {
 	t.Helper()

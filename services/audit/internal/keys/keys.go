@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,7 +15,7 @@ import (
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
 )
 
-// Config says what keys are made with. Every field is required.
+// Config says what keys are made with. Every field but the last one is required.
 type Config struct {
 	Store Store
 	// Keyring wraps the controllers' keys and makes the marks of erased people.
@@ -22,6 +23,8 @@ type Config struct {
 	Clock   audit.Clock
 	// NewID gives the ids of the entries that record destructions (UUIDv7).
 	NewID func() string
+	// KeyTime is how long an unwrapped key is kept, at least ten seconds; 0: [KeyTime].
+	KeyTime time.Duration
 }
 
 // Keys seals and opens events, and destroys keys. It is safe for concurrent use.
@@ -36,7 +39,9 @@ type Keys struct {
 var _ audit.Sealer = (*Keys)(nil)
 
 // New returns keys in a store.
-func New(cfg Config) *Keys { return &Keys{Config: cfg, memory: newMemory()} }
+func New(cfg Config) *Keys {
+	return &Keys{Config: cfg, memory: newMemory(cmp.Or(cfg.KeyTime, KeyTime))}
+}
 
 // Seal implements audit.Sealer. The keys of the people of a whole report are looked for at once, and those that are missing are stored at once.
 func (k *Keys) Seal(ctx context.Context, events []audit.Event) ([]audit.Event, error) {

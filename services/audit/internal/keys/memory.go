@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is kept in memory.
 const (
-	// KeyTime is how long an unwrapped key is kept.
+	// KeyTime is how long an unwrapped key is kept, unless Config has another time.
 	KeyTime = 60 * time.Second
 	// purgeEvery is how often keys that are too old are looked for; they are taken for too old that much earlier.
 	purgeEvery = 5 * time.Second
@@ -29,6 +29,8 @@ type person struct {
 // memory remembers keys and their ids. What was read before a destruction is not remembered after it: whoever reads asks for the
 // age first, and what comes with an older one is dropped.
 type memory struct {
+	fresh time.Duration // how old a key may be that is used
+
 	mu  sync.Mutex
 	age uint64
 	// ids of the people met lately, and of those met before them. The older half goes when the newer one is full.
@@ -51,8 +53,8 @@ type controllerKey struct {
 	since   time.Time
 }
 
-func newMemory() *memory {
-	return &memory{ids: map[person]audit.KeyID{}, keys: map[audit.KeyID]*held{}, controllers: map[audit.ControllerID]*controllerKey{}}
+func newMemory(keyTime time.Duration) *memory {
+	return &memory{fresh: keyTime - purgeEvery, ids: map[person]audit.KeyID{}, keys: map[audit.KeyID]*held{}, controllers: map[audit.ControllerID]*controllerKey{}}
 }
 
 func (m *memory) now() uint64 {
@@ -106,7 +108,7 @@ func (m *memory) key(id audit.KeyID, now time.Time, to *secret) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h, ok := m.keys[id]
-	if !ok || now.Sub(h.since) >= KeyTime-purgeEvery {
+	if !ok || now.Sub(h.since) >= m.fresh {
 		return false
 	}
 	*to = h.secret
@@ -147,7 +149,7 @@ func (m *memory) drop(id audit.KeyID) {
 func (m *memory) controller(c audit.ControllerID, now time.Time) *controllerKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k := m.controllers[c]; k != nil && now.Sub(k.since) < KeyTime-purgeEvery {
+	if k := m.controllers[c]; k != nil && now.Sub(k.since) < m.fresh {
 		return k
 	}
 	return nil
@@ -178,12 +180,12 @@ func (m *memory) purge(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, h := range m.keys {
-		if now.Sub(h.since) >= KeyTime-purgeEvery {
+		if now.Sub(h.since) >= m.fresh {
 			m.drop(id)
 		}
 	}
 	for c, k := range m.controllers {
-		if now.Sub(k.since) >= KeyTime-purgeEvery {
+		if now.Sub(k.since) >= m.fresh {
 			delete(m.controllers, c)
 		}
 	}

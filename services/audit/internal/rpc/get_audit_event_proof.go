@@ -22,8 +22,12 @@ func (s *Server) GetAuditEventProof(ctx context.Context, req *auditv1.GetAuditEv
 	if err != nil {
 		return nil, translate(err)
 	}
+	key := proof.Key
+	if key == "" {
+		key = s.cfg.Log.Public()
+	}
 	return &auditv1.Proof{
 		Leaf: proof.Leaf, Index: int64(proof.Index), TreeSize: int64(proof.TreeSize), Hashes: proof.Hashes,
-		Checkpoint: string(proof.Checkpoint), LogKey: s.cfg.Log.Public(),
+		Checkpoint: string(proof.Checkpoint), LogKey: key, ShardPosition: int64(proof.First),
 	}, nil
 }

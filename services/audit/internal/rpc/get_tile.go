@@ -14,7 +14,7 @@ func (s *Server) GetTile(ctx context.Context, req *auditv1.GetTileRequest) (*htt
 	if req.GetWidth() > 255 {
 		return nil, fault.BadField("width", "must be from 1 to 255, or 0 for a full tile")
 	}
-	raw, err := s.cfg.Log.Tile(ctx, uint64(req.GetLevel()), req.GetIndex(), uint8(req.GetWidth()))
+	raw, err := s.cfg.Log.Tile(ctx, int(req.GetYear()), uint64(req.GetLevel()), req.GetIndex(), uint8(req.GetWidth()))
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -33,12 +33,13 @@ type Prover interface {
 	Proof(ctx context.Context, controller audit.ControllerID, id audit.EventID) (audit.Proof, error)
 }
 
-// Public is the part of the log that anyone may read; see tlog.Cosigner.
+// Public is the part of the log that anyone may read; see shards.Log.
 type Public interface {
-	// Checkpoint returns the latest signed checkpoint.
-	Checkpoint(ctx context.Context) ([]byte, error)
-	// Tile returns the first width hashes of a tile (0: all 256), or audit.ErrNotFound.
-	Tile(ctx context.Context, level, index uint64, width uint8) ([]byte, error)
+	// Checkpoint returns the latest signed checkpoint of the shard of a year (0: the first), or audit.ErrNotFound, or audit.ErrDropped.
+	Checkpoint(ctx context.Context, year int) ([]byte, error)
+	// Tile returns the first width hashes of a tile (0: all 256), or audit.ErrNotFound, or audit.ErrDropped.
+	Tile(ctx context.Context, year int, level, index uint64, width uint8) ([]byte, error)
+	audit.Sharded
 	// Covered gives how many entries a checkpoint covers, and how many one that enough witnesses have cosigned.
 	Covered(ctx context.Context) (published, witnessed uint64, err error)
 	// Public returns the key that checks checkpoints, in the text form of signed notes.
@@ -99,6 +100,9 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, audit.ErrNotFound):
 		return fault.Missing()
+	case errors.Is(err, audit.ErrDropped):
+		return fault.New(fault.NotFound, "SHARD_DROPPED",
+			"That year of the log was removed when its retention period ended. Its tombstone, signed by the log's key, is in the list of the log's shards: GET /v1/audit/shards.").Because(err)
 	case errors.Is(err, audit.ErrBusy):
 		return fault.New(fault.Unavailable, "AUDIT_BUSY",
 			"The audit log cannot take more events at the moment; send the same report again in a moment.").Because(err).RetryIn(time.Second)

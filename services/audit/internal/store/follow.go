@@ -67,10 +67,11 @@ func sequenceOf(ctx context.Context, tx sqldb.Tx, c audit.ControllerID) (uint64,
 	return uint64(last), err
 }
 
-// nextIndex is the place behind the last entry. Add leaves no gaps.
+// nextIndex is the place behind the last entry, also where that was dropped. Add leaves no gaps.
 func nextIndex(ctx context.Context, q sqldb.Querier) (uint64, error) {
 	var next int64
-	err := q.QueryRow(ctx, `SELECT COALESCE(MAX(position) + 1, 0) FROM entry`).Scan(&next)
+	err := q.QueryRow(ctx, `SELECT MAX(next) FROM (SELECT COALESCE(MAX(position) + 1, 0) AS next FROM entry
+		UNION ALL SELECT COALESCE(MAX(end_position), 0) FROM tombstone) AS ends`).Scan(&next)
 	return uint64(next), err
 }
 

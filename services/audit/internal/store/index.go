@@ -112,7 +112,8 @@ func addRange(rows sqldb.Rows, at map[int64]*audit.Keys) error {
 func (s *Store) Strays(ctx context.Context) (count uint64, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
 		var n int64
-		err := q.QueryRow(ctx, `SELECT count(*) FROM entry WHERE position < 0`).Scan(&n)
+		err := q.QueryRow(ctx, `SELECT count(*) FROM entry WHERE position < 0
+			OR position < (SELECT COALESCE(MAX(end_position), 0) FROM tombstone)`).Scan(&n)
 		count = uint64(n)
 		return err
 	})

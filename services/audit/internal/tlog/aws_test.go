@@ -349,7 +349,7 @@ func TestServersByTLS(t *testing.T) {
 // TestSharedSettings: addresses that would send something in the clear, or hold a secret, are refused, and no refusal repeats a secret.
 func TestSharedSettings(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := storagetest.Folder(t)
 	keyFile := dir + "/key"
 	write(t, keyFile, []byte("ID\nSECRET\n"))
 	good := Shared{Database: "mysql://audit@db.example.org/audit", Bucket: "https://s3.example.org/bucket/logs/one", KeyFile: keyFile}

@@ -29,6 +29,8 @@ type CosignerOptions struct {
 	// Interval is how often a new checkpoint is looked for, 500 ms by default; Timeout is how long witnesses have for an answer,
 	// 5 s by default; Renew is how often a log that does not grow is cosigned anew, 10 minutes by default.
 	Interval, Timeout, Renew time.Duration
+	// Final says that the log is sealed: once its checkpoint is cosigned, there is nothing left to do.
+	Final bool
 	// Clock says when a witness is asked again. Required with a policy.
 	Clock clock.Clock
 	// Report is told each time that a witness begins to answer in another way. Required with a policy.
@@ -181,10 +183,13 @@ func (c *Cosigner) Run(ctx context.Context) {
 	for {
 		head, err := c.Log.Head(ctx)
 		cosigned := c.cosigned()
-		if err == nil && head.Size > 0 && (head.Size != cosigned.Size || !bytes.Equal(head.Root, cosigned.Root) || c.o.Clock.Now().Sub(since) > c.o.Renew) {
+		if err == nil && head.Size > 0 && (head.Size != cosigned.Size || !bytes.Equal(head.Root, cosigned.Root) || !c.o.Final && c.o.Clock.Now().Sub(since) > c.o.Renew) {
 			if c.round(ctx, head) {
 				since = c.o.Clock.Now()
 			}
+		}
+		if done := c.cosigned(); c.o.Final && err == nil && done.Size == head.Size && bytes.Equal(done.Root, head.Root) {
+			return
 		}
 		select {
 		case <-ctx.Done():

@@ -19,6 +19,8 @@ import (
 
 	"github.com/privacyops/privacyops/libs/clock"
 	"github.com/privacyops/privacyops/services/audit/witness"
+
+	"github.com/privacyops/privacyops/services/audit/internal/storagetest"
 )
 
 // watcher is a witness behind HTTP, which can be away.
@@ -38,7 +40,7 @@ func (w *watcher) set(away bool, answer int) {
 
 func watch(t *testing.T, name string, key Key) *watcher {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storagetest.Folder(t)
 	w := &watcher{}
 	var err error
 	if w.key, err = witness.OpenKey(rand.Reader, filepath.Join(dir, "key"), name); err != nil {

@@ -1,13 +1,9 @@
 package tlog
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -22,6 +18,8 @@ type Key struct {
 	Verifier note.Verifier
 	// Public is the verifier's key in the text form of signed notes, which readers of the log are given.
 	Public string
+
+	seed []byte
 }
 
 // CreateKey makes a key (Ed25519) for a log of the given origin, for example "audit.example.org/log", and writes its secret
@@ -52,35 +50,12 @@ func ReadKey(file, origin string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		return Key{}, errors.New("tlog: the key file holds no signing key of a note") // the cause might repeat the secret
-	}
-	if signer.Name() != origin {
-		return Key{}, fmt.Errorf("tlog: the key is for the log %q, not for %q", signer.Name(), origin)
-	}
-	public, err := publicKey(secret)
+	key, err := keyOf(secret)
 	if err != nil {
 		return Key{}, err
 	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil || verifier.KeyHash() != signer.KeyHash() {
-		return Key{}, errors.New("tlog: the key file holds no signing key of a note")
+	if name := key.Signer.Name(); name != origin {
+		return Key{}, fmt.Errorf("tlog: the key is for the log %q, not for %q", name, origin)
 	}
-	return Key{Signer: signer, Verifier: verifier, Public: public}, nil
-}
-
-// publicKey computes the public form of a secret `PRIVATE+KEY+<name>+<hash>+<base64 of an algorithm's number and a seed>`,
-// which note.NewSigner has found to be right.
-func publicKey(secret string) (string, error) {
-	parts := strings.SplitN(secret, "+", 5)
-	if len(parts) != 5 {
-		return "", errors.New("tlog: the key file holds no signing key of a note")
-	}
-	raw, err := base64.StdEncoding.DecodeString(parts[4])
-	if err != nil || len(raw) != 1+ed25519.SeedSize {
-		return "", errors.New("tlog: the key file holds no Ed25519 key")
-	}
-	public := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
-	return note.NewEd25519VerifierKey(parts[2], public)
+	return key, nil
 }

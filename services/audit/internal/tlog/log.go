@@ -144,6 +144,9 @@ func (l *Log) Append(ctx context.Context, leaves [][]byte) ([]uint64, error) {
 	if l.closed {
 		return nil, ErrClosed
 	}
+	if l.appender == nil {
+		return nil, ErrSealed
+	}
 	select {
 	case <-l.storage.lost():
 		return nil, ErrLost

@@ -63,7 +63,7 @@ func everywhere(t *testing.T, test func(t *testing.T, storage func(*testing.T) *
 
 func inFolder(t *testing.T) *place {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storagetest.Folder(t)
 	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
 	return &place{dir: dir, fsys: os.DirFS(dir), remove: func(name string) { remove(t, in(name)) }, write: func(name string, content []byte) { write(t, in(name), content) },
 		read: func(name string) []byte {

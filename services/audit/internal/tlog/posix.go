@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/api/layout"
@@ -22,16 +21,9 @@ type posixStorage struct {
 
 // claim takes the folder. The lock goes with the process, however it ends.
 func (s *posixStorage) claim(context.Context) error {
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
-		return fmt.Errorf("tlog: making the folder: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(s.dir, "sequencer.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := Lock(s.dir, "sequencer.lock")
 	if err != nil {
-		return fmt.Errorf("tlog: locking the folder: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("%w: %w", ErrInUse, err)
+		return err
 	}
 	s.lock = f
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/privacyops/privacyops/libs/redis"
+	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/services/erasure"
 )
 
@@ -19,7 +20,10 @@ func main() {
 	var c erasure.Command
 	kong.Parse(&c, kong.Name("erasured"), kong.Description("The erasure service of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.Run(ctx)
+	err := server.NoDumps()
+	if err == nil {
+		err = c.Run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "erasured:", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/services/export"
 )
 
@@ -17,7 +18,10 @@ func main() {
 	var c export.Command
 	kong.Parse(&c, kong.Name("exportd"), kong.Description("The export service of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.Run(ctx)
+	err := server.NoDumps()
+	if err == nil {
+		err = c.Run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "exportd:", err)

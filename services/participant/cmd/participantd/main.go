@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/services/participant"
 )
 
@@ -17,7 +18,10 @@ func main() {
 	var c participant.Command
 	kong.Parse(&c, kong.Name("participantd"), kong.Description("The participant service of privacyops."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.Run(ctx)
+	err := server.NoDumps()
+	if err == nil {
+		err = c.Run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "participantd:", err)

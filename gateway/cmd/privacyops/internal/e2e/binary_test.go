@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,6 +41,10 @@ func binary(t *testing.T) string {
 func TestMain(m *testing.M) {
 	if servePeer() || holdLock() {
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // the longest ones wait for an alert
+		panic(err)
 	}
 	code := pgtest.Main(m)
 	if built.dir != "" {

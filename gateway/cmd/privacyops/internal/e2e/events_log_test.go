@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 	authv1 "github.com/privacyops/privacyops/proto/gen/privacyops/auth/v1"
@@ -21,24 +22,48 @@ func suiteEvents(t *testing.T, w *world) (events []*auditv1.AuditEvent) {
 	return events
 }
 
-// eachLeaf reads the log's own files, which leaves no trace in it.
+// eachLeaf reads the log's own files, which leaves no trace in it. A bundle may be replaced by a longer one while they are listed, so
+// they are read again until there are as many leaves as the checkpoint says that there are.
 func eachLeaf(t *testing.T, w *world, f func(raw []byte)) {
 	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		covered, leaves := readLeaves(t, w)
+		if len(leaves) >= covered {
+			for _, raw := range leaves {
+				f(raw)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log's files hold %d leaves, and its checkpoint covers %d", len(leaves), covered)
+		}
+	}
+}
+
+// readLeaves reads the leaves that there are, and how many of them the checkpoint covers.
+func readLeaves(t *testing.T, w *world) (covered int, leaves [][]byte) {
+	t.Helper()
 	must(t, filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.Contains(path, "/tile/entries/") || strings.Contains(path, ".p/") && superseded(path) {
+		isEntries := strings.Contains(path, "/tile/entries/") && !(strings.Contains(path, ".p/") && superseded(path))
+		if err != nil || entry.IsDir() || !isEntries && entry.Name() != "checkpoint" {
 			return nil //nolint:nilerr // what was removed meanwhile is superseded
 		}
-		bundle, err := os.ReadFile(path)
-		if err != nil {
-			return nil //nolint:nilerr // as above
-		}
-		for len(bundle) >= 2 {
-			n := int(bundle[0])<<8 + int(bundle[1]) + 2
-			f(bundle[2:n])
-			bundle = bundle[n:]
+		content, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+		case entry.Name() == "checkpoint":
+			covered, err = strconv.Atoi(strings.Split(string(content), "\n")[1])
+			must(t, err)
+		default:
+			for len(content) >= 2 {
+				n := int(content[0])<<8 + int(content[1]) + 2
+				leaves = append(leaves, content[2:n])
+				content = content[n:]
+			}
 		}
 		return nil
 	}))
+	return covered, leaves
 }
 
 // superseded reports whether a partial bundle has a larger or a full one beside it.

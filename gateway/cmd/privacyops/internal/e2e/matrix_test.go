@@ -106,6 +106,7 @@ var permissions = map[string]permission{
 	"audit.v1.AuditLog/GetAuditEventProof":           {"audit", "dpo auditor", "erasure", "GET /v1/controllers/{c}/auditEvents/{id}/proof", ""},
 	"audit.v1.AuditLog/GetCheckpoint":                {"audit", "public", "", "GET /v1/audit/checkpoint", ""},
 	"audit.v1.AuditLog/GetTile":                      {"audit", "public", "", "GET /v1/audit/tile/0/x999/999", ""},
+	"audit.v1.AuditLog/ListLogShards":                {"audit", "public", "", "GET /v1/audit/shards", ""},
 	"audit.v1.AuditMonitoring/ListAlerts":            {"audit", "dpo auditor sre", "", "GET /v1/controllers/{c}/alerts", ""},
 	"audit.v1.AuditMonitoring/AcknowledgeAlert":      {"audit", "dpo sre", "", "POST /v1/controllers/{c}/alerts/{id}:acknowledge", `{}`},
 	"audit.v1.AuditMonitoring/ListSuiteAlerts":       {"audit", "operator sre", "", "GET /v1/alerts", ""},

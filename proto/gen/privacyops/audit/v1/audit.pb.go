@@ -204,6 +204,63 @@ func (Actor_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{1, 0}
 }
 
+// Where it stands.
+type LogShard_State int32
+
+const (
+	// Not a state.
+	LogShard_STATE_UNSPECIFIED LogShard_State = 0
+	// New entries go into it.
+	LogShard_OPEN LogShard_State = 1
+	// It is never written again.
+	LogShard_SEALED LogShard_State = 2
+	// It was removed under the retention period; its tombstone is left.
+	LogShard_DROPPED LogShard_State = 3
+)
+
+// Enum value maps for LogShard_State.
+var (
+	LogShard_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "OPEN",
+		2: "SEALED",
+		3: "DROPPED",
+	}
+	LogShard_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"OPEN":              1,
+		"SEALED":            2,
+		"DROPPED":           3,
+	}
+)
+
+func (x LogShard_State) Enum() *LogShard_State {
+	p := new(LogShard_State)
+	*p = x
+	return p
+}
+
+func (x LogShard_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LogShard_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_privacyops_audit_v1_audit_proto_enumTypes[3].Descriptor()
+}
+
+func (LogShard_State) Type() protoreflect.EnumType {
+	return &file_privacyops_audit_v1_audit_proto_enumTypes[3]
+}
+
+func (x LogShard_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LogShard_State.Descriptor instead.
+func (LogShard_State) EnumDescriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{8, 0}
+}
+
 // AuditEvent is one thing that happened. It names people by pseudonym only.
 type AuditEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +749,7 @@ type Proof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The entry's bytes; their RFC 6962 leaf hash is what the tree holds.
 	Leaf []byte `protobuf:"bytes,1,opt,name=leaf,proto3" json:"leaf,omitempty"`
-	// The entry's position.
+	// The entry's index in the tree: its position, less that of the first entry of its shard.
 	Index int64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// Size of the tree that the proof is for.
 	TreeSize int64 `protobuf:"varint,3,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
@@ -700,8 +757,10 @@ type Proof struct {
 	Hashes [][]byte `protobuf:"bytes,4,rep,name=hashes,proto3" json:"hashes,omitempty"`
 	// The signed checkpoint of that tree.
 	Checkpoint string `protobuf:"bytes,5,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// Verifier key of the log (`name+hash+key`).
-	LogKey        string `protobuf:"bytes,6,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
+	// Verifier key of the entry's shard (`name+hash+key`): the log's own key, under the shard's name.
+	LogKey string `protobuf:"bytes,6,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
+	// Position of the first entry of the entry's shard.
+	ShardPosition int64 `protobuf:"varint,7,opt,name=shard_position,json=shardPosition,proto3" json:"shard_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -778,16 +837,235 @@ func (x *Proof) GetLogKey() string {
 	return ""
 }
 
+func (x *Proof) GetShardPosition() int64 {
+	if x != nil {
+		return x.ShardPosition
+	}
+	return 0
+}
+
+// ListLogShardsRequest asks for all shards.
+type ListLogShardsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLogShardsRequest) Reset() {
+	*x = ListLogShardsRequest{}
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLogShardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLogShardsRequest) ProtoMessage() {}
+
+func (x *ListLogShardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLogShardsRequest.ProtoReflect.Descriptor instead.
+func (*ListLogShardsRequest) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+// ListLogShardsResponse lists shards.
+type ListLogShardsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their years.
+	Shards        []*LogShard `protobuf:"bytes,1,rep,name=shards,proto3" json:"shards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLogShardsResponse) Reset() {
+	*x = ListLogShardsResponse{}
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLogShardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLogShardsResponse) ProtoMessage() {}
+
+func (x *ListLogShardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLogShardsResponse.ProtoReflect.Descriptor instead.
+func (*ListLogShardsResponse) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListLogShardsResponse) GetShards() []*LogShard {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+// LogShard is a part of the log: a tree of its own (C2SP tlog-tiles).
+type LogShard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Year (UTC) of the receipt of its entries; 0: the first shard, which begins with the log.
+	Year uint32 `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
+	// Name of the shard, the first line of its checkpoints.
+	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Verifier key of its checkpoints (`name+hash+key`): the log's own key, under the shard's name.
+	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	// Where its checkpoint and its tiles are: `/v1/audit`, or `/v1/audit/shards/{year}`.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// Position of its first entry.
+	Position int64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	// How many entries its newest checkpoint covers.
+	Size int64 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
+	// The root that it has with them.
+	Root []byte `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`
+	// Where it stands.
+	State LogShard_State `protobuf:"varint,8,opt,name=state,proto3,enum=privacyops.audit.v1.LogShard_State" json:"state,omitempty"`
+	// Its first entry, which holds the final checkpoint of the shard before it; empty in the first shard and in one that was dropped.
+	Opening []byte `protobuf:"bytes,9,opt,name=opening,proto3" json:"opening,omitempty"`
+	// The tombstone of a dropped one, a signed note.
+	Tombstone     string `protobuf:"bytes,10,opt,name=tombstone,proto3" json:"tombstone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogShard) Reset() {
+	*x = LogShard{}
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogShard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogShard) ProtoMessage() {}
+
+func (x *LogShard) ProtoReflect() protoreflect.Message {
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogShard.ProtoReflect.Descriptor instead.
+func (*LogShard) Descriptor() ([]byte, []int) {
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LogShard) GetYear() uint32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
+func (x *LogShard) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *LogShard) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *LogShard) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *LogShard) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *LogShard) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *LogShard) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *LogShard) GetState() LogShard_State {
+	if x != nil {
+		return x.State
+	}
+	return LogShard_STATE_UNSPECIFIED
+}
+
+func (x *LogShard) GetOpening() []byte {
+	if x != nil {
+		return x.Opening
+	}
+	return nil
+}
+
+func (x *LogShard) GetTombstone() string {
+	if x != nil {
+		return x.Tombstone
+	}
+	return ""
+}
+
 // GetCheckpointRequest asks for the newest checkpoint.
 type GetCheckpointRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Year of the shard; 0: the first one.
+	Year          uint32 `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[6]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +1077,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[6]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +1090,14 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{6}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetCheckpointRequest) GetYear() uint32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
 }
 
 // GetTileRequest names a tile of hashes.
@@ -823,14 +1108,16 @@ type GetTileRequest struct {
 	// Index of the tile.
 	Index uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// Width of a partial tile, 1 to 255; 0: a full one.
-	Width         uint32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	Width uint32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	// Year of the shard; 0: the first one.
+	Year          uint32 `protobuf:"varint,4,opt,name=year,proto3" json:"year,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetTileRequest) Reset() {
 	*x = GetTileRequest{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[7]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +1129,7 @@ func (x *GetTileRequest) String() string {
 func (*GetTileRequest) ProtoMessage() {}
 
 func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[7]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1142,7 @@ func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTileRequest.ProtoReflect.Descriptor instead.
 func (*GetTileRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{7}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetTileRequest) GetLevel() uint32 {
@@ -879,6 +1166,13 @@ func (x *GetTileRequest) GetWidth() uint32 {
 	return 0
 }
 
+func (x *GetTileRequest) GetYear() uint32 {
+	if x != nil {
+		return x.Year
+	}
+	return 0
+}
+
 // AppendAuditEventsRequest carries events.
 type AppendAuditEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -890,7 +1184,7 @@ type AppendAuditEventsRequest struct {
 
 func (x *AppendAuditEventsRequest) Reset() {
 	*x = AppendAuditEventsRequest{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1196,7 @@ func (x *AppendAuditEventsRequest) String() string {
 func (*AppendAuditEventsRequest) ProtoMessage() {}
 
 func (x *AppendAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[8]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1209,7 @@ func (x *AppendAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*AppendAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AppendAuditEventsRequest) GetEvents() []*ReportedEvent {
@@ -968,7 +1262,7 @@ type ReportedEvent struct {
 
 func (x *ReportedEvent) Reset() {
 	*x = ReportedEvent{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1274,7 @@ func (x *ReportedEvent) String() string {
 func (*ReportedEvent) ProtoMessage() {}
 
 func (x *ReportedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[9]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1287,7 @@ func (x *ReportedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportedEvent.ProtoReflect.Descriptor instead.
 func (*ReportedEvent) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportedEvent) GetId() string {
@@ -1124,7 +1418,7 @@ type DecisionBatch struct {
 
 func (x *DecisionBatch) Reset() {
 	*x = DecisionBatch{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1430,7 @@ func (x *DecisionBatch) String() string {
 func (*DecisionBatch) ProtoMessage() {}
 
 func (x *DecisionBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[10]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1443,7 @@ func (x *DecisionBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionBatch.ProtoReflect.Descriptor instead.
 func (*DecisionBatch) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DecisionBatch) GetActors() []*Actor {
@@ -1206,7 +1500,7 @@ type BatchedDecision struct {
 
 func (x *BatchedDecision) Reset() {
 	*x = BatchedDecision{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1512,7 @@ func (x *BatchedDecision) String() string {
 func (*BatchedDecision) ProtoMessage() {}
 
 func (x *BatchedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[11]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1525,7 @@ func (x *BatchedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchedDecision.ProtoReflect.Descriptor instead.
 func (*BatchedDecision) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{11}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BatchedDecision) GetId() []byte {
@@ -1327,7 +1621,7 @@ type AppendAuditEventsResponse struct {
 
 func (x *AppendAuditEventsResponse) Reset() {
 	*x = AppendAuditEventsResponse{}
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1633,7 @@ func (x *AppendAuditEventsResponse) String() string {
 func (*AppendAuditEventsResponse) ProtoMessage() {}
 
 func (x *AppendAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[12]
+	mi := &file_privacyops_audit_v1_audit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1646,7 @@ func (x *AppendAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*AppendAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{12}
+	return file_privacyops_audit_v1_audit_proto_rawDescGZIP(), []int{15}
 }
 
 var File_privacyops_audit_v1_audit_proto protoreflect.FileDescriptor
@@ -1424,7 +1718,7 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\v2\x1f.privacyops.audit.v1.AuditEventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n" +
 	"\x19GetAuditEventProofRequest\x12Z\n" +
-	"\x04name\x18\x01 \x01(\tBF\xbaHCrA2?^controllers/[a-z0-9][a-z0-9-]{0,62}/auditEvents/[0-9a-f-]{36}$R\x04name\"\x9f\x01\n" +
+	"\x04name\x18\x01 \x01(\tBF\xbaHCrA2?^controllers/[a-z0-9][a-z0-9-]{0,62}/auditEvents/[0-9a-f-]{36}$R\x04name\"\xc6\x01\n" +
 	"\x05Proof\x12\x12\n" +
 	"\x04leaf\x18\x01 \x01(\fR\x04leaf\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x03R\x05index\x12\x1b\n" +
@@ -1433,12 +1727,36 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x05 \x01(\tR\n" +
 	"checkpoint\x12\x17\n" +
-	"\alog_key\x18\x06 \x01(\tR\x06logKey\"\x16\n" +
-	"\x14GetCheckpointRequest\"e\n" +
+	"\alog_key\x18\x06 \x01(\tR\x06logKey\x12%\n" +
+	"\x0eshard_position\x18\a \x01(\x03R\rshardPosition\"\x16\n" +
+	"\x14ListLogShardsRequest\"N\n" +
+	"\x15ListLogShardsResponse\x125\n" +
+	"\x06shards\x18\x01 \x03(\v2\x1d.privacyops.audit.v1.LogShardR\x06shards\"\xd6\x02\n" +
+	"\bLogShard\x12\x12\n" +
+	"\x04year\x18\x01 \x01(\rR\x04year\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x03R\bposition\x12\x12\n" +
+	"\x04size\x18\x06 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04root\x18\a \x01(\fR\x04root\x129\n" +
+	"\x05state\x18\b \x01(\x0e2#.privacyops.audit.v1.LogShard.StateR\x05state\x12\x18\n" +
+	"\aopening\x18\t \x01(\fR\aopening\x12\x1c\n" +
+	"\ttombstone\x18\n" +
+	" \x01(\tR\ttombstone\"A\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04OPEN\x10\x01\x12\n" +
+	"\n" +
+	"\x06SEALED\x10\x02\x12\v\n" +
+	"\aDROPPED\x10\x03\"4\n" +
+	"\x14GetCheckpointRequest\x12\x1c\n" +
+	"\x04year\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNR\x04year\"\x83\x01\n" +
 	"\x0eGetTileRequest\x12\x1d\n" +
 	"\x05level\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18\x05R\x05level\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1e\n" +
-	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\"a\n" +
+	"\x05width\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xff\x01R\x05width\x12\x1c\n" +
+	"\x04year\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\x8fNR\x04year\"a\n" +
 	"\x18AppendAuditEventsRequest\x12E\n" +
 	"\x06events\x18\x01 \x03(\v2\".privacyops.audit.v1.ReportedEventB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06events\"\xa7\t\n" +
 	"\rReportedEvent\x12\x18\n" +
@@ -1485,13 +1803,14 @@ const file_privacyops_audit_v1_audit_proto_rawDesc = "" +
 	" \x01(\rR\trecipient\x12\x18\n" +
 	"\aconsent\x18\v \x01(\fR\aconsent\x12 \n" +
 	"\x06people\x18\f \x03(\fB\b\xbaH\x05\x92\x01\x02\x10\x00R\x06people\"\x1b\n" +
-	"\x19AppendAuditEventsResponse2\xdc\x04\n" +
+	"\x19AppendAuditEventsResponse2\x8c\x06\n" +
 	"\bAuditLog\x12\xcc\x01\n" +
 	"\x11SearchAuditEvents\x12-.privacyops.audit.v1.SearchAuditEventsRequest\x1a..privacyops.audit.v1.SearchAuditEventsResponse\"X\xaa\xbc\x18\x1c\n" +
 	"\x02\x03\x04\"\x06parent*\faudit.search0\b\x82\xd3\xe4\x93\x022:\x01*\"-/v1/{parent=controllers/*}/auditEvents:search\x12\xbc\x01\n" +
 	"\x12GetAuditEventProof\x12..privacyops.audit.v1.GetAuditEventProofRequest\x1a\x1a.privacyops.audit.v1.Proof\"Z\xaa\xbc\x18\"\n" +
-	"\x02\x03\x04\x12\aerasure\"\x04name*\vaudit.proof0\b\x82\xd3\xe4\x93\x02.\x12,/v1/{name=controllers/*/auditEvents/*}/proof\x12t\n" +
-	"\rGetCheckpoint\x12).privacyops.audit.v1.GetCheckpointRequest\x1a\x14.google.api.HttpBody\"\"\xaa\xbc\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/audit/checkpoint\x12L\n" +
+	"\x02\x03\x04\x12\aerasure\"\x04name*\vaudit.proof0\b\x82\xd3\xe4\x93\x02.\x12,/v1/{name=controllers/*/auditEvents/*}/proof\x12\x86\x01\n" +
+	"\rListLogShards\x12).privacyops.audit.v1.ListLogShardsRequest\x1a*.privacyops.audit.v1.ListLogShardsResponse\"\x1e\xaa\xbc\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/audit/shards\x12\x9a\x01\n" +
+	"\rGetCheckpoint\x12).privacyops.audit.v1.GetCheckpointRequest\x1a\x14.google.api.HttpBody\"H\xaa\xbc\x18\x02\x18\x01\x82\xd3\xe4\x93\x02<Z$\x12\"/v1/audit/shards/{year}/checkpoint\x12\x14/v1/audit/checkpoint\x12L\n" +
 	"\aGetTile\x12#.privacyops.audit.v1.GetTileRequest\x1a\x14.google.api.HttpBody\"\x06\xaa\xbc\x18\x02\x18\x012\xbf\x01\n" +
 	"\vAuditIngest\x12\xaf\x01\n" +
 	"\x11AppendAuditEvents\x12-.privacyops.audit.v1.AppendAuditEventsRequest\x1a..privacyops.audit.v1.AppendAuditEventsResponse\";\xaa\xbc\x187\x12\aconsent\x12\x06export\x12\aerasure\x12\vparticipant\x12\agateway\x12\x05auditB\xdb\x01\n" +
@@ -1510,72 +1829,80 @@ func file_privacyops_audit_v1_audit_proto_rawDescGZIP() []byte {
 	return file_privacyops_audit_v1_audit_proto_rawDescData
 }
 
-var file_privacyops_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_privacyops_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_privacyops_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_privacyops_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_privacyops_audit_v1_audit_proto_goTypes = []any{
 	(AuditEvent_Publication)(0),       // 0: privacyops.audit.v1.AuditEvent.Publication
 	(AuditEvent_Outcome)(0),           // 1: privacyops.audit.v1.AuditEvent.Outcome
 	(Actor_Kind)(0),                   // 2: privacyops.audit.v1.Actor.Kind
-	(*AuditEvent)(nil),                // 3: privacyops.audit.v1.AuditEvent
-	(*Actor)(nil),                     // 4: privacyops.audit.v1.Actor
-	(*SearchAuditEventsRequest)(nil),  // 5: privacyops.audit.v1.SearchAuditEventsRequest
-	(*SearchAuditEventsResponse)(nil), // 6: privacyops.audit.v1.SearchAuditEventsResponse
-	(*GetAuditEventProofRequest)(nil), // 7: privacyops.audit.v1.GetAuditEventProofRequest
-	(*Proof)(nil),                     // 8: privacyops.audit.v1.Proof
-	(*GetCheckpointRequest)(nil),      // 9: privacyops.audit.v1.GetCheckpointRequest
-	(*GetTileRequest)(nil),            // 10: privacyops.audit.v1.GetTileRequest
-	(*AppendAuditEventsRequest)(nil),  // 11: privacyops.audit.v1.AppendAuditEventsRequest
-	(*ReportedEvent)(nil),             // 12: privacyops.audit.v1.ReportedEvent
-	(*DecisionBatch)(nil),             // 13: privacyops.audit.v1.DecisionBatch
-	(*BatchedDecision)(nil),           // 14: privacyops.audit.v1.BatchedDecision
-	(*AppendAuditEventsResponse)(nil), // 15: privacyops.audit.v1.AppendAuditEventsResponse
-	nil,                               // 16: privacyops.audit.v1.AuditEvent.DetailEntry
-	nil,                               // 17: privacyops.audit.v1.ReportedEvent.DetailEntry
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
-	(v1.Rule_EventKind)(0),            // 19: privacyops.auth.v1.Rule.EventKind
-	(v1.Rule_Role)(0),                 // 20: privacyops.auth.v1.Rule.Role
-	(*v11.Subject)(nil),               // 21: privacyops.type.v1.Subject
-	(*httpbody.HttpBody)(nil),         // 22: google.api.HttpBody
+	(LogShard_State)(0),               // 3: privacyops.audit.v1.LogShard.State
+	(*AuditEvent)(nil),                // 4: privacyops.audit.v1.AuditEvent
+	(*Actor)(nil),                     // 5: privacyops.audit.v1.Actor
+	(*SearchAuditEventsRequest)(nil),  // 6: privacyops.audit.v1.SearchAuditEventsRequest
+	(*SearchAuditEventsResponse)(nil), // 7: privacyops.audit.v1.SearchAuditEventsResponse
+	(*GetAuditEventProofRequest)(nil), // 8: privacyops.audit.v1.GetAuditEventProofRequest
+	(*Proof)(nil),                     // 9: privacyops.audit.v1.Proof
+	(*ListLogShardsRequest)(nil),      // 10: privacyops.audit.v1.ListLogShardsRequest
+	(*ListLogShardsResponse)(nil),     // 11: privacyops.audit.v1.ListLogShardsResponse
+	(*LogShard)(nil),                  // 12: privacyops.audit.v1.LogShard
+	(*GetCheckpointRequest)(nil),      // 13: privacyops.audit.v1.GetCheckpointRequest
+	(*GetTileRequest)(nil),            // 14: privacyops.audit.v1.GetTileRequest
+	(*AppendAuditEventsRequest)(nil),  // 15: privacyops.audit.v1.AppendAuditEventsRequest
+	(*ReportedEvent)(nil),             // 16: privacyops.audit.v1.ReportedEvent
+	(*DecisionBatch)(nil),             // 17: privacyops.audit.v1.DecisionBatch
+	(*BatchedDecision)(nil),           // 18: privacyops.audit.v1.BatchedDecision
+	(*AppendAuditEventsResponse)(nil), // 19: privacyops.audit.v1.AppendAuditEventsResponse
+	nil,                               // 20: privacyops.audit.v1.AuditEvent.DetailEntry
+	nil,                               // 21: privacyops.audit.v1.ReportedEvent.DetailEntry
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(v1.Rule_EventKind)(0),            // 23: privacyops.auth.v1.Rule.EventKind
+	(v1.Rule_Role)(0),                 // 24: privacyops.auth.v1.Rule.Role
+	(*v11.Subject)(nil),               // 25: privacyops.type.v1.Subject
+	(*httpbody.HttpBody)(nil),         // 26: google.api.HttpBody
 }
 var file_privacyops_audit_v1_audit_proto_depIdxs = []int32{
-	18, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 1: privacyops.audit.v1.AuditEvent.actor:type_name -> privacyops.audit.v1.Actor
-	19, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	22, // 0: privacyops.audit.v1.AuditEvent.time:type_name -> google.protobuf.Timestamp
+	5,  // 1: privacyops.audit.v1.AuditEvent.actor:type_name -> privacyops.audit.v1.Actor
+	23, // 2: privacyops.audit.v1.AuditEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
 	1,  // 3: privacyops.audit.v1.AuditEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	16, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
-	18, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
+	20, // 4: privacyops.audit.v1.AuditEvent.detail:type_name -> privacyops.audit.v1.AuditEvent.DetailEntry
+	22, // 5: privacyops.audit.v1.AuditEvent.occur_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: privacyops.audit.v1.AuditEvent.publication:type_name -> privacyops.audit.v1.AuditEvent.Publication
 	2,  // 7: privacyops.audit.v1.Actor.kind:type_name -> privacyops.audit.v1.Actor.Kind
-	20, // 8: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
-	21, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
-	21, // 10: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
-	18, // 11: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 12: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
-	3,  // 13: privacyops.audit.v1.SearchAuditEventsResponse.events:type_name -> privacyops.audit.v1.AuditEvent
-	12, // 14: privacyops.audit.v1.AppendAuditEventsRequest.events:type_name -> privacyops.audit.v1.ReportedEvent
-	4,  // 15: privacyops.audit.v1.ReportedEvent.actor:type_name -> privacyops.audit.v1.Actor
-	19, // 16: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
-	1,  // 17: privacyops.audit.v1.ReportedEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
-	18, // 18: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
-	17, // 19: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
-	13, // 20: privacyops.audit.v1.ReportedEvent.decisions:type_name -> privacyops.audit.v1.DecisionBatch
-	4,  // 21: privacyops.audit.v1.DecisionBatch.actors:type_name -> privacyops.audit.v1.Actor
-	14, // 22: privacyops.audit.v1.DecisionBatch.decisions:type_name -> privacyops.audit.v1.BatchedDecision
-	5,  // 23: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
-	7,  // 24: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
-	9,  // 25: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
-	10, // 26: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
-	11, // 27: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
-	6,  // 28: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
-	8,  // 29: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
-	22, // 30: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
-	22, // 31: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
-	15, // 32: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	24, // 8: privacyops.audit.v1.Actor.roles:type_name -> privacyops.auth.v1.Rule.Role
+	25, // 9: privacyops.audit.v1.SearchAuditEventsRequest.subject:type_name -> privacyops.type.v1.Subject
+	25, // 10: privacyops.audit.v1.SearchAuditEventsRequest.subjects:type_name -> privacyops.type.v1.Subject
+	22, // 11: privacyops.audit.v1.SearchAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	22, // 12: privacyops.audit.v1.SearchAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: privacyops.audit.v1.SearchAuditEventsResponse.events:type_name -> privacyops.audit.v1.AuditEvent
+	12, // 14: privacyops.audit.v1.ListLogShardsResponse.shards:type_name -> privacyops.audit.v1.LogShard
+	3,  // 15: privacyops.audit.v1.LogShard.state:type_name -> privacyops.audit.v1.LogShard.State
+	16, // 16: privacyops.audit.v1.AppendAuditEventsRequest.events:type_name -> privacyops.audit.v1.ReportedEvent
+	5,  // 17: privacyops.audit.v1.ReportedEvent.actor:type_name -> privacyops.audit.v1.Actor
+	23, // 18: privacyops.audit.v1.ReportedEvent.kind:type_name -> privacyops.auth.v1.Rule.EventKind
+	1,  // 19: privacyops.audit.v1.ReportedEvent.outcome:type_name -> privacyops.audit.v1.AuditEvent.Outcome
+	22, // 20: privacyops.audit.v1.ReportedEvent.occur_time:type_name -> google.protobuf.Timestamp
+	21, // 21: privacyops.audit.v1.ReportedEvent.detail:type_name -> privacyops.audit.v1.ReportedEvent.DetailEntry
+	17, // 22: privacyops.audit.v1.ReportedEvent.decisions:type_name -> privacyops.audit.v1.DecisionBatch
+	5,  // 23: privacyops.audit.v1.DecisionBatch.actors:type_name -> privacyops.audit.v1.Actor
+	18, // 24: privacyops.audit.v1.DecisionBatch.decisions:type_name -> privacyops.audit.v1.BatchedDecision
+	6,  // 25: privacyops.audit.v1.AuditLog.SearchAuditEvents:input_type -> privacyops.audit.v1.SearchAuditEventsRequest
+	8,  // 26: privacyops.audit.v1.AuditLog.GetAuditEventProof:input_type -> privacyops.audit.v1.GetAuditEventProofRequest
+	10, // 27: privacyops.audit.v1.AuditLog.ListLogShards:input_type -> privacyops.audit.v1.ListLogShardsRequest
+	13, // 28: privacyops.audit.v1.AuditLog.GetCheckpoint:input_type -> privacyops.audit.v1.GetCheckpointRequest
+	14, // 29: privacyops.audit.v1.AuditLog.GetTile:input_type -> privacyops.audit.v1.GetTileRequest
+	15, // 30: privacyops.audit.v1.AuditIngest.AppendAuditEvents:input_type -> privacyops.audit.v1.AppendAuditEventsRequest
+	7,  // 31: privacyops.audit.v1.AuditLog.SearchAuditEvents:output_type -> privacyops.audit.v1.SearchAuditEventsResponse
+	9,  // 32: privacyops.audit.v1.AuditLog.GetAuditEventProof:output_type -> privacyops.audit.v1.Proof
+	11, // 33: privacyops.audit.v1.AuditLog.ListLogShards:output_type -> privacyops.audit.v1.ListLogShardsResponse
+	26, // 34: privacyops.audit.v1.AuditLog.GetCheckpoint:output_type -> google.api.HttpBody
+	26, // 35: privacyops.audit.v1.AuditLog.GetTile:output_type -> google.api.HttpBody
+	19, // 36: privacyops.audit.v1.AuditIngest.AppendAuditEvents:output_type -> privacyops.audit.v1.AppendAuditEventsResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_privacyops_audit_v1_audit_proto_init() }
@@ -1588,8 +1915,8 @@ func file_privacyops_audit_v1_audit_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_privacyops_audit_v1_audit_proto_rawDesc), len(file_privacyops_audit_v1_audit_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   15,
+			NumEnums:      4,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AuditLog_SearchAuditEvents_FullMethodName  = "/privacyops.audit.v1.AuditLog/SearchAuditEvents"
 	AuditLog_GetAuditEventProof_FullMethodName = "/privacyops.audit.v1.AuditLog/GetAuditEventProof"
+	AuditLog_ListLogShards_FullMethodName      = "/privacyops.audit.v1.AuditLog/ListLogShards"
 	AuditLog_GetCheckpoint_FullMethodName      = "/privacyops.audit.v1.AuditLog/GetCheckpoint"
 	AuditLog_GetTile_FullMethodName            = "/privacyops.audit.v1.AuditLog/GetTile"
 )
@@ -38,9 +39,13 @@ type AuditLogClient interface {
 	SearchAuditEvents(ctx context.Context, in *SearchAuditEventsRequest, opts ...grpc.CallOption) (*SearchAuditEventsResponse, error)
 	// GetAuditEventProof proves that an event is in the log (RFC 6962 inclusion proof against a signed checkpoint).
 	GetAuditEventProof(ctx context.Context, in *GetAuditEventProofRequest, opts ...grpc.CallOption) (*Proof, error)
-	// GetCheckpoint gives the newest checkpoint as a signed note (C2SP tlog-checkpoint).
+	// ListLogShards lists the parts that the log is divided into, one for each year, in order. Each is a log of its own, and its first entry
+	// holds the final checkpoint of the one before it.
+	ListLogShards(ctx context.Context, in *ListLogShardsRequest, opts ...grpc.CallOption) (*ListLogShardsResponse, error)
+	// GetCheckpoint gives the newest checkpoint of a shard as a signed note (C2SP tlog-checkpoint).
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
-	// GetTile gives a tile of hashes (C2SP tlog-tiles). Over REST it is `GET /v1/audit/tile/{level}/{index}`. Entries are not public.
+	// GetTile gives a tile of hashes (C2SP tlog-tiles). Over REST it is `GET /v1/audit/tile/{level}/{index}`, and
+	// `GET /v1/audit/shards/{year}/tile/{level}/{index}` for a later shard. Entries are not public.
 	GetTile(ctx context.Context, in *GetTileRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 }
 
@@ -66,6 +71,16 @@ func (c *auditLogClient) GetAuditEventProof(ctx context.Context, in *GetAuditEve
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Proof)
 	err := c.cc.Invoke(ctx, AuditLog_GetAuditEventProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *auditLogClient) ListLogShards(ctx context.Context, in *ListLogShardsRequest, opts ...grpc.CallOption) (*ListLogShardsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLogShardsResponse)
+	err := c.cc.Invoke(ctx, AuditLog_ListLogShards_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +117,13 @@ type AuditLogServer interface {
 	SearchAuditEvents(context.Context, *SearchAuditEventsRequest) (*SearchAuditEventsResponse, error)
 	// GetAuditEventProof proves that an event is in the log (RFC 6962 inclusion proof against a signed checkpoint).
 	GetAuditEventProof(context.Context, *GetAuditEventProofRequest) (*Proof, error)
-	// GetCheckpoint gives the newest checkpoint as a signed note (C2SP tlog-checkpoint).
+	// ListLogShards lists the parts that the log is divided into, one for each year, in order. Each is a log of its own, and its first entry
+	// holds the final checkpoint of the one before it.
+	ListLogShards(context.Context, *ListLogShardsRequest) (*ListLogShardsResponse, error)
+	// GetCheckpoint gives the newest checkpoint of a shard as a signed note (C2SP tlog-checkpoint).
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*httpbody.HttpBody, error)
-	// GetTile gives a tile of hashes (C2SP tlog-tiles). Over REST it is `GET /v1/audit/tile/{level}/{index}`. Entries are not public.
+	// GetTile gives a tile of hashes (C2SP tlog-tiles). Over REST it is `GET /v1/audit/tile/{level}/{index}`, and
+	// `GET /v1/audit/shards/{year}/tile/{level}/{index}` for a later shard. Entries are not public.
 	GetTile(context.Context, *GetTileRequest) (*httpbody.HttpBody, error)
 	mustEmbedUnimplementedAuditLogServer()
 }
@@ -121,6 +140,9 @@ func (UnimplementedAuditLogServer) SearchAuditEvents(context.Context, *SearchAud
 }
 func (UnimplementedAuditLogServer) GetAuditEventProof(context.Context, *GetAuditEventProofRequest) (*Proof, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAuditEventProof not implemented")
+}
+func (UnimplementedAuditLogServer) ListLogShards(context.Context, *ListLogShardsRequest) (*ListLogShardsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLogShards not implemented")
 }
 func (UnimplementedAuditLogServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
@@ -185,6 +207,24 @@ func _AuditLog_GetAuditEventProof_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditLog_ListLogShards_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLogShardsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditLogServer).ListLogShards(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditLog_ListLogShards_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditLogServer).ListLogShards(ctx, req.(*ListLogShardsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuditLog_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetCheckpointRequest)
 	if err := dec(in); err != nil {
@@ -235,6 +275,10 @@ var AuditLog_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAuditEventProof",
 			Handler:    _AuditLog_GetAuditEventProof_Handler,
+		},
+		{
+			MethodName: "ListLogShards",
+			Handler:    _AuditLog_ListLogShards_Handler,
 		},
 		{
 			MethodName: "GetCheckpoint",
