@@ -10,7 +10,7 @@ import (
 // was closed, which testing.T.TempDir takes for a fault of the test.
 func Folder(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "log-")
+	dir, err := os.MkdirTemp("", "log-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

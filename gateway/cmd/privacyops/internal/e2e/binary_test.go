@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // the longest ones wait for an alert
+	if err := flag.Set("test.parallel", "6"); err != nil { // the longest ones wait for an alert
 		panic(err)
 	}
 	code := pgtest.Main(m)
