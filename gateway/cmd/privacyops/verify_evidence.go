@@ -15,8 +15,8 @@ type verifyEvidenceCommand struct {
 	File           string   `arg:"" help:"The package, a ZIP file."`
 	LogKey         []string `help:"Key of the audit log: a verifier key (name+hash+base64) or a file with one. Without it the package's own key is used, and that only shows that it is whole."`
 	CertificateKey []string `help:"Key that erasure certificates must be signed with: a verifier key or a file with one."`
-	WitnessKey     []string `help:"Key of a witness who must have signed the log's checkpoint: a key of type 4 (name+hash+base64), from the witness himself, or a file with one; may be repeated."`
-	WitnessPolicy  string   `help:"File that says which witnesses must have signed the checkpoint: witness, group and quorum lines." placeholder:"FILE"`
+	WitnessKey     []string `help:"Key of a witness who must have signed the log's checkpoints: a key of type 4 (name+hash+base64), from the witness himself, or a file with one; may be repeated."`
+	WitnessPolicy  string   `help:"File that says which witnesses must have signed the checkpoints: witness, group and quorum lines." placeholder:"FILE"`
 	JSON           bool     `help:"Report as JSON on standard output." name:"json"`
 }
 
@@ -128,14 +128,14 @@ func evidenceWords(w io.Writer, r evidencecheck.Report) {
 // witnessWords says who of the witnesses signed, and what that is worth.
 func witnessWords(w io.Writer, r evidencecheck.Witnesses) {
 	if r.Known == 0 {
-		fmt.Fprintln(w, "  The log has no witnesses: nobody but itself signed its checkpoint.")
+		fmt.Fprintln(w, "  The log has no witnesses: nobody but itself signed its checkpoints.")
 		return
 	}
 	enough := "that is enough"
 	if !r.Enough {
 		enough = "that is NOT enough"
 	}
-	fmt.Fprintf(w, "  %d of %d witnesses signed the log's checkpoint, %d are required: %s by the policy in the package\n", len(r.By), r.Known, r.Required, enough)
+	fmt.Fprintf(w, "  %d of %d witnesses signed the log's checkpoint (of several, the one that the fewest signed), %d are required: %s by the policy in the package\n", len(r.By), r.Known, r.Required, enough)
 	strangers := false
 	for _, by := range r.By {
 		trust := "you trust this key"
