@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait: for a checkpoint, for a kill, for a key to be forgotten
+	if err := flag.Set("test.parallel", "6"); err != nil { // most of them wait: for a checkpoint, for a kill, for a key to be forgotten
 		panic(err)
 	}
 	// Tessera never closes its pool of connections to the log's database.

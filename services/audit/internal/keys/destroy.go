@@ -38,8 +38,8 @@ type Destroyer struct {
 	keys     *Keys
 	recorder Recorder
 	service  string
-	// stale tells that the engine's memory may hold keys, wrapped, that were destroyed since it was scrubbed.
-	stale atomic.Bool
+	// stale is how often the engine's memory is to be scrubbed still: it may hold keys, wrapped, that were destroyed since.
+	stale atomic.Int32
 }
 
 // NewDestroyer returns a destroyer whose entries are reported by `service`, this one.
@@ -68,7 +68,7 @@ func (d *Destroyer) destroy(ctx context.Context, what Destruction, people []Mark
 	what.Event, what.Time = audit.EventID(k.NewID()), k.Clock.Now()
 	done, err := k.Store.Destroy(ctx, what, people)
 	k.forget(done, people) // also if it is not known what the store has done
-	d.stale.Store(true)
+	d.stale.Store(scrubs)
 	if err != nil {
 		return 0, err
 	}
@@ -222,7 +222,7 @@ func (d *Destroyer) again(ctx context.Context, e audit.Event) error {
 		return err
 	}
 	k.forget(what, people)
-	d.stale.Store(true)
+	d.stale.Store(scrubs)
 	return errors.Join(k.Store.Scrub(ctx), k.Store.Recorded(ctx, what))
 }
 
@@ -247,17 +247,21 @@ func (d *Destroyer) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
+// scrubs is how often memory is overwritten after a destruction. The second time finds what was in use the first time.
+const scrubs = 2
+
 // scrubMemory makes the engine forget destroyed keys. That takes some milliseconds, so it is done for all destructions since the last
 // time at once.
 func (d *Destroyer) scrubMemory(ctx context.Context, log *slog.Logger) {
-	if !d.stale.Swap(false) {
+	left := d.stale.Load()
+	if left == 0 {
 		return
 	}
-	if err := d.keys.Store.ScrubMemory(ctx); err != nil {
-		d.stale.Store(true)
-		if ctx.Err() == nil {
-			log.WarnContext(ctx, "destroyed keys may be left in memory, wrapped; trying again", "error_kind", fmt.Sprintf("%T", err))
-		}
+	err := d.keys.Store.ScrubMemory(ctx)
+	if err == nil {
+		d.stale.CompareAndSwap(left, left-1)
+	} else if ctx.Err() == nil {
+		log.WarnContext(ctx, "destroyed keys may be left in memory, wrapped; trying again", "error_kind", fmt.Sprintf("%T", err))
 	}
 }
 

@@ -80,6 +80,6 @@ func (d *Destroyer) rotate(ctx context.Context, c audit.ControllerID) (int, erro
 		return envelope.Seal(plain)
 	})
 	k.memory.replaced(c) // also if it is not known what the store has done
-	d.stale.Store(true)
+	d.stale.Store(scrubs)
 	return n, err
 }
