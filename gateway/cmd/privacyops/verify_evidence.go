@@ -135,7 +135,8 @@ func witnessWords(w io.Writer, r evidencecheck.Witnesses) {
 	if !r.Enough {
 		enough = "that is NOT enough"
 	}
-	fmt.Fprintf(w, "  %d of %d witnesses signed the log's checkpoint (of several, the one that the fewest signed), %d are required: %s by the policy in the package\n", len(r.By), r.Known, r.Required, enough)
+	// Over a turn of the year there are several checkpoints; the figures are of the one that the fewest signed.
+	fmt.Fprintf(w, "  %d of %d witnesses signed the log's checkpoint, %d are required: %s by the policy in the package\n", len(r.By), r.Known, r.Required, enough)
 	strangers := false
 	for _, by := range r.By {
 		trust := "you trust this key"
