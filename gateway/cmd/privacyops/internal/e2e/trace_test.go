@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -50,6 +51,16 @@ func serviceOf(s sdktrace.ReadOnlySpan) string {
 	return v.AsString()
 }
 
+// inTrace are the spans of a trace that have ended, by their services and by service and name.
+func (o *observed) inTrace(trace string) (services, names []string) {
+	for _, s := range o.spans.Ended() {
+		if s.SpanContext().TraceID().String() == trace {
+			services, names = append(services, serviceOf(s)), append(names, serviceOf(s)+": "+s.Name())
+		}
+	}
+	return services, names
+}
+
 func TestOneTraceFromApprovalToCertificate(t *testing.T) {
 	t.Parallel()
 	o := newObserved(t)
@@ -62,11 +73,10 @@ func TestOneTraceFromApprovalToCertificate(t *testing.T) {
 	trace := resp.Header.Get("X-Request-Id")
 	dpo.awaitErasure(e.GetName(), erasurev1.Erasure_COMPLETED)
 
-	var services, names []string
-	for _, s := range o.spans.Ended() {
-		if s.SpanContext().TraceID().String() == trace {
-			services, names = append(services, serviceOf(s)), append(names, serviceOf(s)+": "+s.Name())
-		}
+	services, names := o.inTrace(trace)
+	for end := time.Now().Add(patience); !slices.Contains(names, "erasure: job erasure.advance") && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond) // the job ends a moment after it has told that the erasure is complete
+		services, names = o.inTrace(trace)
 	}
 	for _, want := range []string{"gateway", "erasure", "participant", "audit", "consent"} {
 		if !slices.Contains(services, want) {
