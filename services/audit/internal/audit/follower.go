@@ -56,6 +56,8 @@ type Follower struct {
 
 	// writing is held while entries are added to the index.
 	writing sync.Mutex
+	// unsure, guarded by writing, says that a catching up has failed: the index may have more than is noted here.
+	unsure bool
 
 	mu sync.Mutex
 	// behind are the entries that the log has and the index does not, in the order of the log, and known the same by their ids.
@@ -82,6 +84,7 @@ func NewFollower(index Index, log Log, opts FollowerOptions) *Follower {
 func (f *Follower) CatchUp(ctx context.Context) (Heads, error) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
+	f.unsure = true // until all is well: an addition that failed may have happened
 	heads, err := f.index.Heads(ctx)
 	if err != nil {
 		return Heads{}, fmt.Errorf("audit: reading the end of the index: %w", err)
@@ -107,6 +110,7 @@ func (f *Follower) CatchUp(ctx context.Context) (Heads, error) {
 		return Heads{}, fmt.Errorf("audit: reading the end of the index: %w", err)
 	}
 	f.forget(heads.Next, true)
+	f.unsure = false
 	return heads, nil
 }
 
@@ -166,6 +170,14 @@ func (f *Follower) pause(ctx context.Context, over <-chan time.Time, grown <-cha
 func (f *Follower) step(ctx context.Context) (int, error) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
+	if f.unsure {
+		heads, err := f.index.Heads(ctx)
+		if err != nil {
+			return 0, err
+		}
+		f.forget(heads.Next, false)
+		f.unsure = false
+	}
 	entries := f.first()
 	if len(entries) == 0 {
 		return 0, nil

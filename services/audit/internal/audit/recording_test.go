@@ -241,6 +241,35 @@ func TestRecorderSurvivesFaults(t *testing.T) {
 	})
 }
 
+// TestAFailedCatchingUp: the index took entries and said that it did not, while the follower had some of them in hand. They are not
+// taken for a contradiction.
+func TestAFailedCatchingUp(t *testing.T) {
+	t.Parallel()
+	s, _ := openStore(t)
+	index, log := &faultyIndex{Index: s}, &memoryLog{}
+	d := newDesk(t, index, log)
+	d.accept(t, storetest.Events("school-a", 1, 1)...)
+	log.setFault(func(int) (int, error) { return 1, errInjected })
+	if _, err := d.Accept(t.Context(), storetest.Events("school-a", 2, 1)); !errors.Is(err, errInjected) {
+		t.Fatalf("Accept = %v, want the log's error", err)
+	}
+	index.set(nil, errInjected)
+	if _, err := d.follower.CatchUp(t.Context()); !errors.Is(err, errInjected) {
+		t.Fatalf("CatchUp = %v, want the index's error", err)
+	}
+	log.setFault(nil)
+	index.set(nil, nil)
+	stop := d.follow(t)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if count, _ := d.follower.Backlog(); count == 0 {
+			break
+		}
+	}
+	d.accept(t, storetest.Events("school-a", 3, 1)...)
+	stop()
+	requireSound(t, s, log, log.ids(t))
+}
+
 // TestAFailureLeavesNoGap: after the log took only a part, the next numbers follow those that it took.
 func TestAFailureLeavesNoGap(t *testing.T) {
 	t.Parallel()
