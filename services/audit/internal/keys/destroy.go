@@ -257,10 +257,12 @@ func (d *Destroyer) scrubMemory(ctx context.Context, log *slog.Logger) {
 	if left == 0 {
 		return
 	}
+	d.stale.CompareAndSwap(left, left-1) // before: what is destroyed meanwhile is scrubbed as often again
 	err := d.keys.Store.ScrubMemory(ctx)
-	if err == nil {
-		d.stale.CompareAndSwap(left, left-1)
-	} else if ctx.Err() == nil {
+	if err != nil {
+		d.stale.Store(scrubs)
+	}
+	if err != nil && ctx.Err() == nil {
 		log.WarnContext(ctx, "destroyed keys may be left in memory, wrapped; trying again", "error_kind", fmt.Sprintf("%T", err))
 	}
 }
