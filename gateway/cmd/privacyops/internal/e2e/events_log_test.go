@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func eachLeaf(t *testing.T, w *world, f func(raw []byte)) {
 func readLeaves(t *testing.T, w *world) (covered int, leaves [][]byte) {
 	t.Helper()
 	must(t, filepath.WalkDir(w.dir, func(path string, entry fs.DirEntry, err error) error {
-		isEntries := strings.Contains(path, "/tile/entries/") && !(strings.Contains(path, ".p/") && superseded(path))
+		isEntries := bundlePath.MatchString(path) && !superseded(path)
 		if err != nil || entry.IsDir() || !isEntries && entry.Name() != "checkpoint" {
 			return nil //nolint:nilerr // what was removed meanwhile is superseded
 		}
@@ -66,15 +67,22 @@ func readLeaves(t *testing.T, w *world) (covered int, leaves [][]byte) {
 	return covered, leaves
 }
 
-// superseded reports whether a partial bundle has a larger or a full one beside it.
+// bundlePath is that of a bundle, full or partial. A file that has not got its name yet lies beside it, under that name and a random
+// number: it may be half there.
+var bundlePath = regexp.MustCompile(`/tile/entries/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$`)
+
+// superseded reports whether it is a partial bundle that has a larger or a full one beside it.
 func superseded(path string) bool {
+	if !strings.Contains(path, ".p/") {
+		return false
+	}
 	dir, width := filepath.Split(path)
 	if _, err := os.Stat(strings.TrimSuffix(filepath.Clean(dir), ".p")); err == nil {
 		return true
 	}
 	others, _ := os.ReadDir(dir)
 	own, _ := strconv.Atoi(width)
-	return slices.ContainsFunc(others, func(o fs.DirEntry) bool { n, err := strconv.Atoi(o.Name()); return err == nil && n > own })
+	return slices.ContainsFunc(others, func(o fs.DirEntry) bool { n, err := strconv.Atoi(o.Name()); return err == nil && n > own && n < 256 })
 }
 
 // suiteEvent reads a leaf of the log; nothing where it concerns a controller.
