@@ -153,7 +153,7 @@ func (s *sharedStorage) tune(o Options) Options {
 }
 
 func (s *sharedStorage) open(ctx, life context.Context, o *tessera.AppendOptions) (*opened, error) {
-	s.dials = newDials(s.config, s.term)
+	s.dials = newDials(s.config, s.term, s.lease)
 	driver, err := aws.New(ctx, aws.Config{SDKConfig: &s.objects.config, S3Options: s.options, Bucket: s.where.name,
 		DSN: s.dials.dsn, MaxOpenConns: 2 * mostIdle, MaxIdleConns: mostIdle, HTTPClient: s.http})
 	if err != nil {

@@ -3,6 +3,7 @@ package tlog
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,45 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("the log has %d leaves (%v), want 311", size, err)
 	}
 	awaitHead(t, after, 311)
+}
+
+// TestHaltedInATransaction: rows that a halted writer has locked are free for the next one about a lease later.
+func TestHaltedInATransaction(t *testing.T) {
+	t.Parallel()
+	ctx, p, key := t.Context(), onServers(t), testKey(t)
+	before := open(t, p, key)
+	appendLeaves(t, before, 0, 10)
+	awaitHead(t, before, 10)
+	db, err := sql.Open("mysql", before.storage.(*sharedStorage).dials.dsn) // one of its connections
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // the server has closed the connection
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"SeqCoord", "IntCoord", "PubCoord"} {
+		if _, err := tx.ExecContext(ctx, "SELECT * FROM "+table+" FOR UPDATE"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	halt(before)
+	silent := time.Now()
+	var after *Log
+	for after == nil {
+		l, err := Open(ctx, p.options(key))
+		if err != nil && !errors.Is(err, ErrInUse) {
+			t.Fatalf("Open: %v", err)
+		}
+		after = l
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Cleanup(func() { closeLog(t, after) })
+	appendLeaves(t, after, 10, 5)
+	if passed := time.Since(silent); passed > answerTimeout/2 {
+		t.Errorf("the next writer had to wait for %v", passed)
+	}
 }
 
 // TestLost: who is replaced while it lives learns of it, and who cannot reach the database any more counts as replaced.

@@ -3,15 +3,19 @@ package tlog
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
 
 // dials makes Tessera's connections to the database, which it never closes itself: they end with the log. Each says of which term it is.
+// The server ends one that is silent for a lease: a process that was halted in a transaction must not keep the next writer from the
+// rows that it has locked.
 type dials struct {
 	name, dsn string
 
@@ -22,12 +26,13 @@ type dials struct {
 
 var dialNumber atomic.Uint64
 
-func newDials(config *mysql.Config, term uint64) *dials {
+func newDials(config *mysql.Config, term uint64, lease time.Duration) *dials {
 	d := &dials{name: "privacyops" + strconv.FormatUint(dialNumber.Add(1), 10), conns: map[net.Conn]struct{}{}}
 	mysql.RegisterDialContext(d.name, d.dial)
 	config = config.Clone()
 	config.Net = d.name
 	config.Params["@privacyops_term"] = strconv.FormatUint(term, 10)
+	config.Params["wait_timeout"] = strconv.Itoa(int(math.Ceil(lease.Seconds())))
 	if config.TLS != nil {
 		_ = mysql.RegisterTLSConfig(d.name, config.TLS) // it refuses names of its own only
 		config.TLS, config.TLSConfig = nil, d.name
