@@ -30,6 +30,11 @@ func positionsAbout(ctx context.Context, q sqldb.Querier, query audit.Query, peo
 	return all[:min(len(all), limit)], nil
 }
 
+// stretches are those of the log that have people: the index by person is one for each. SQLite takes the tables of a CROSS JOIN in the
+// order in which they stand.
+const stretches = `WITH RECURSIVE stretches (n) AS (SELECT MIN(position) / 131072 FROM entry_person
+	UNION ALL SELECT n + 1 FROM stretches WHERE n < (SELECT MAX(position) / 131072 FROM entry_person)) `
+
 // personSQL finds single events: from the few of each person.
 func personSQL(query audit.Query, people []audit.KeyID, limit int) (string, []any) {
 	var s statement
@@ -39,8 +44,9 @@ func personSQL(query audit.Query, people []audit.KeyID, limit int) (string, []an
 	}
 	s.bounds(query)
 	s.filter(query.Filter)
-	return "SELECT e.position FROM (SELECT DISTINCT position FROM entry_person WHERE person IN (" + strings.Join(ids, ", ") + ")) s " +
-		"JOIN entry e ON e.position = s.position WHERE " + strings.Join(s.conditions, " AND ") +
+	s.where("e.position = s.position")
+	return stretches + "SELECT e.position FROM (SELECT DISTINCT p.position FROM stretches CROSS JOIN entry_person p WHERE p.position / 131072 = stretches.n " +
+		"AND p.person IN (" + strings.Join(ids, ", ") + ")) s CROSS JOIN entry e WHERE " + strings.Join(s.conditions, " AND ") +
 		" ORDER BY e.position DESC LIMIT " + s.bind(limit), s.args
 }
 
