@@ -14,8 +14,9 @@ const (
 	freedRegions = 4 << 20
 	// pieces is how many bytes of pieces of a size are taken at most.
 	pieces = 16 << 20
-	// cleanEnough is how many clean ones in a row say that there are no others.
-	cleanEnough = 64
+	// cleanPieces and cleanBytes are how many clean ones in a row say that there are no others: a connection that is closed may free
+	// hundreds of clean pages of its cache behind one that is not.
+	cleanPieces, cleanBytes = 4096, 4 << 20
 )
 
 // overwriteFreed overwrites memory that the engine has freed. SQLite's own memory is outside the Go heap; nothing ever clears it: it
@@ -24,7 +25,7 @@ func overwriteFreed() {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	for size := smallestPiece; size <= largestPiece; size *= 2 {
-		overwritePieces(tls, size, pieces/size, cleanEnough)
+		overwritePieces(tls, size, pieces/size, min(cleanPieces, cleanBytes/size))
 	}
 	for size := region; size <= largestRegion; size *= 2 {
 		overwritePieces(tls, size-regionHeader, max(freedRegions/size, 1), max(freedRegions/size, 1))
