@@ -27,23 +27,25 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/privacyops/privacyops/libs/access"
+	"github.com/privacyops/privacyops/libs/server"
 	auditv1 "github.com/privacyops/privacyops/proto/gen/privacyops/audit/v1"
 )
 
 const (
 	auditInFlight = 2048
 	auditRounds   = 5
-	auditRound    = 4 * time.Second
+	auditRound    = 10 * time.Second
 	auditReport   = 100
 )
 
-// auditContender is something that takes entries.
+// auditContender is something that takes entries, with those who give them, in a process of its own.
 type auditContender struct {
 	name string
 	// round takes entries for a while and returns how many were durable and published at its end, and how long that took.
 	round func(d time.Duration) (n int64, took time.Duration, err error)
-	// process that does so, of whom and whose callers' processor time is counted: a number, or "self".
+	// process is its number, and leaf how long a leaf is.
 	process string
+	leaf    int
 	rates   []float64
 	// costs are processor times of an entry in µs, with what is done with it later, and rests how many seconds that took.
 	costs, rests []float64
@@ -56,10 +58,14 @@ func TestBenchAudit(t *testing.T) {
 	if os.Getenv("PRIVACYOPS_BENCH") != "audit" {
 		t.Skip("it measures and proves nothing; `make bench-audit` runs it")
 	}
-	single, size := benchService(t)
-	contenders := []*auditContender{benchTessera(t, size), single, benchReports(t)}
+	if what := os.Getenv(contenderVariable); what != "" {
+		serveRounds(t, what)
+		return
+	}
+	single := benchProcess(t, "accept", 0)
+	contenders := []*auditContender{benchProcess(t, "tessera", single.leaf), single, benchProcess(t, "report", 0), benchProcess(t, "tuned", single.leaf)}
 	if program := os.Getenv("PRIVACYOPS_BENCH_IMMUDB"); program != "" {
-		contenders = append(contenders, benchImmudb(t, program, size))
+		contenders = append(contenders, benchImmudb(t, program, single.leaf))
 	}
 	for range auditRounds {
 		for _, c := range contenders {
@@ -113,6 +119,87 @@ func processorTime(process string) (time.Duration, error) {
 		system, err = strconv.ParseInt(fields[12], 10, 64)
 	}
 	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
+// contenderVariable makes the test serve rounds of a contender: it reads durations from standard input, one a line, and answers each with
+// how many entries were durable and published, and how many seconds that took. Before the first it tells how long a leaf is.
+const contenderVariable = "PRIVACYOPS_BENCH_CONTENDER"
+
+func serveRounds(t *testing.T, what string) {
+	kind, size, _ := strings.Cut(what, " ")
+	if kind != "tessera" {
+		server.TuneMemory(0) // as every service of ours does
+	}
+	leaf, _ := strconv.Atoi(size)
+	var c *auditContender
+	switch kind {
+	case "tessera":
+		c = benchTessera(t, leaf)
+	case "tuned":
+		c = benchTessera(t, leaf)
+		c.name += ", garbage collected as seldom as in ours"
+	case "accept":
+		c = benchService(t)
+	default:
+		c = benchReports(t)
+	}
+	fmt.Println(c.leaf, c.name)
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		d, err := time.ParseDuration(lines.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, took, err := c.round(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(n, took.Seconds())
+	}
+}
+
+// benchProcess starts this program anew as a contender.
+func benchProcess(t *testing.T, kind string, leaf int) *auditContender {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestBenchAudit$", "-test.timeout=30m")
+	cmd.Env = append(os.Environ(), contenderVariable+"="+kind+" "+strconv.Itoa(leaf))
+	c, answers := startContender(t, cmd)
+	first, err := answers.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, name, _ := strings.Cut(strings.TrimSpace(first), " ")
+	c.name = name
+	if c.leaf, err = strconv.Atoi(size); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// startContender starts a program that reads durations and answers with entries and seconds.
+func startContender(t *testing.T, cmd *exec.Cmd) (c *auditContender, answers *bufio.Reader) {
+	t.Helper()
+	cmd.Stderr = os.Stderr
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(to.Close(), cmd.Wait()) })
+	answers = bufio.NewReader(from)
+	return &auditContender{process: strconv.Itoa(cmd.Process.Pid), round: func(d time.Duration) (n int64, took time.Duration, err error) {
+		if _, err := io.WriteString(to, d.String()+"\n"); err != nil {
+			return 0, 0, err
+		}
+		var seconds float64
+		_, err = fmt.Fscanln(answers, &n, &seconds)
+		return n, time.Duration(seconds * float64(time.Second)), err
+	}}, answers
 }
 
 func reportRates(contenders []*auditContender) {
@@ -236,8 +323,8 @@ func runService(t *testing.T, dir string) (in *ingest, ctx context.Context) {
 	return in, ctx
 }
 
-// benchService is the service without a network; leaf is how long the leaf of an event is.
-func benchService(t *testing.T) (c *auditContender, leaf int) {
+// benchService is the service without a network.
+func benchService(t *testing.T) *auditContender {
 	dir := t.TempDir()
 	in, ctx := runService(t, dir)
 	event := benchEvents()
@@ -249,14 +336,14 @@ func benchService(t *testing.T) (c *auditContender, leaf int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &auditContender{name: "audit service, Accept, one event a report", process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
+	return &auditContender{name: "audit service, Accept, one event a report", leaf: len(proof.GetLeaf()), round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(filepath.Join(dir, "log"), func() (int64, error) {
 			return many(auditInFlight, d, func() (int64, error) {
 				_, err := in.AppendAuditEvents(ctx, &auditv1.AppendAuditEventsRequest{Events: []*auditv1.ReportedEvent{event()}})
 				return 1, err
 			})
 		})
-	}}, len(proof.GetLeaf())
+	}}
 }
 
 func benchReports(t *testing.T) *auditContender {
@@ -267,7 +354,7 @@ func benchReports(t *testing.T) *auditContender {
 		clients = append(clients, auditv1.NewAuditIngestClient(s.as(t, "erasure")))
 	}
 	var next atomic.Int64
-	return &auditContender{name: fmt.Sprintf("audit service, gRPC (mTLS), reports of %d", auditReport), process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
+	return &auditContender{name: fmt.Sprintf("audit service, gRPC (mTLS), reports of %d", auditReport), round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(filepath.Join(s.dir, "log"), func() (int64, error) {
 			return many(auditInFlight/auditReport, d, func() (int64, error) {
 				req := &auditv1.AppendAuditEventsRequest{}
@@ -309,7 +396,7 @@ func benchTessera(t *testing.T, size int) *auditContender {
 		}
 		stop()
 	})
-	return &auditContender{name: fmt.Sprintf("Tessera alone, leaves of %d bytes", size), process: "self", round: func(d time.Duration) (int64, time.Duration, error) {
+	return &auditContender{name: fmt.Sprintf("Tessera alone, leaves of %d bytes", size), round: func(d time.Duration) (int64, time.Duration, error) {
 		return published(dir, func() (int64, error) {
 			return many(auditInFlight, d, func() (int64, error) {
 				leaf := make([]byte, size)
@@ -324,29 +411,9 @@ func benchTessera(t *testing.T, size int) *auditContender {
 // benchImmudb is the program of scripts/bench/immudb.
 func benchImmudb(t *testing.T, program string, size int) *auditContender {
 	t.Helper()
-	cmd := exec.Command(program, "-dir", filepath.Join(t.TempDir(), "store"), "-writers", strconv.Itoa(auditInFlight), "-size", strconv.Itoa(size))
-	cmd.Stderr = os.Stderr
-	to, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = errors.Join(to.Close(), cmd.Wait()) })
-	lines := bufio.NewReader(from)
-	return &auditContender{name: "immudb 1.9.5 embedded, synced, not indexed", process: strconv.Itoa(cmd.Process.Pid), round: func(d time.Duration) (n int64, took time.Duration, err error) {
-		if _, err := io.WriteString(to, d.String()+"\n"); err != nil {
-			return 0, 0, err
-		}
-		var seconds float64
-		_, err = fmt.Fscanln(lines, &n, &seconds)
-		return n, time.Duration(seconds * float64(time.Second)), err
-	}}
+	c, _ := startContender(t, exec.Command(program, "-dir", filepath.Join(t.TempDir(), "store"), "-writers", strconv.Itoa(auditInFlight), "-size", strconv.Itoa(size)))
+	c.name = "immudb 1.9.5 embedded, synced, not indexed"
+	return c
 }
 
 // benchProofs fills a log and asks for proofs of entries anywhere in it.

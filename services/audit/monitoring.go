@@ -54,7 +54,7 @@ func (s *Service) openMonitoring(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.monitor, err = monitor.New(ctx, monitor.Config{Feed: s.feed, Store: alerts, Rules: monitor.Rules(),
+	m.monitor, err = monitor.New(ctx, monitor.Config{Feed: s.feed, Crowds: s.feed.Crowds(), Store: alerts, Rules: monitor.Rules(),
 		Clock: s.cfg.Clock, NewID: s.cfg.NewID, Lag: s.publicationLag, To: func(a monitor.Alert) []string { return webhook.To(hooks, a) },
 		Raised: m.raised, Logger: s.cfg.Telemetry.Log})
 	return err

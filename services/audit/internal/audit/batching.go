@@ -16,7 +16,7 @@ type batch struct {
 	bytes int
 }
 
-// record puts the new events of reports into the log and gives every event its receipt.
+// record puts the new events of drafted reports into the log and gives every event its receipt.
 func (r *Recorder) record(ctx context.Context, calls []*report) error {
 	if err := r.follower.failed(); err != nil {
 		return err
@@ -26,7 +26,6 @@ func (r *Recorder) record(ctx context.Context, calls []*report) error {
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
-	calls = r.draft(ctx, calls)
 	known, err := r.lookUp(ctx, calls)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
@@ -40,7 +39,7 @@ func (r *Recorder) record(ctx context.Context, calls []*report) error {
 	if len(b.entries) == 0 {
 		return nil
 	}
-	if r.follower.tooFar() {
+	if !r.follower.room() {
 		return fmt.Errorf("%w: the index is too far behind the log", ErrBusy)
 	}
 	return r.add(ctx, b)
@@ -71,7 +70,12 @@ func (r *Recorder) lookUp(ctx context.Context, calls []*report) (map[EventID]Kno
 
 // number stamps the events that are new and writes the receipts of all, as they will hold once the log has the batch.
 func (r *Recorder) number(calls []*report, known map[EventID]Known) *batch {
-	b := &batch{heads: Heads{Next: r.heads.Next, LastReceived: r.heads.LastReceived, Sequences: map[ControllerID]uint64{}}, known: known}
+	events := 0
+	for _, c := range calls {
+		events += len(c.drafts)
+	}
+	b := &batch{heads: Heads{Next: r.heads.Next, LastReceived: r.heads.LastReceived, Sequences: map[ControllerID]uint64{}}, known: known,
+		entries: make([]Placed, 0, events)}
 	if now := canonicalTime(r.clock.Now()); now.After(b.heads.LastReceived) {
 		b.heads.LastReceived = now
 	}
@@ -130,8 +134,15 @@ func (r *Recorder) add(ctx context.Context, b *batch) error {
 	}
 	r.sound = true
 	r.count(b)
-	r.last.at, r.last.events, r.last.bytes = r.clock.Now(), len(b.entries), b.bytes
+	r.note(b)
 	return nil
+}
+
+// note keeps how large a batch was, and when it was in the log.
+func (r *Recorder) note(b *batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last.at, r.last.events, r.last.bytes = r.clock.Now(), len(b.entries), b.bytes
 }
 
 // count takes over what a batch that the log has has used, and hands it to the follower.

@@ -51,7 +51,11 @@ func (r *Recorder) seal(ctx context.Context, calls []*report) error {
 	if r.opts.Sealer == nil {
 		return nil
 	}
-	var events []Event
+	n := 0
+	for _, c := range calls {
+		n += len(c.events)
+	}
+	events := make([]Event, 0, n)
 	for _, c := range calls {
 		events = append(events, c.events...)
 	}

@@ -11,14 +11,18 @@ import (
 
 // FollowerOptions tune a follower. The zero value of a field means its default.
 type FollowerOptions struct {
-	// Batch is how many entries are added to the index at once; 2,048 by default.
+	// Batch is how many entries are added to the index at once; 8,192 by default.
 	Batch int
-	// MaxLag and MaxLagBytes bound how far the index may be behind the log, in entries and in bytes of leaves, before nothing
-	// more is accepted; 100,000 entries and 256 MiB by default.
+	// Pace is the least time from one addition to the next, unless they fill a batch or somebody waits for them; 500 ms by default.
+	// Entries about many people touch as many pages of the index, and pages that several of them touch are written once.
+	Pace time.Duration
+	// MaxLag and MaxLagBytes bound how far the index may be behind the log, in entries and in bytes of leaves; 100,000 entries and
+	// 256 MiB by default. Patience is how long what is reported then waits for it to come forward before it is refused; 2 s by default.
 	MaxLag, MaxLagBytes int
+	Patience            time.Duration
 	// Backoff is the pause after a failure; one second by default.
 	Backoff time.Duration
-	// Added, if not nil, is handed the entries that Run has added to the index, in the order of the log.
+	// Added, if not nil, is handed the entries that Run has added to the index, in the order of the log. It does not keep the slice.
 	Added func([]Placed)
 	// Logger receives failures; it holds no content of entries. Nothing is logged by default.
 	Logger *slog.Logger
@@ -26,13 +30,19 @@ type FollowerOptions struct {
 
 func (o FollowerOptions) withDefaults() FollowerOptions {
 	if o.Batch <= 0 {
-		o.Batch = 2048
+		o.Batch = 8192
+	}
+	if o.Pace <= 0 {
+		o.Pace = 500 * time.Millisecond
 	}
 	if o.MaxLag <= 0 {
 		o.MaxLag = 100_000
 	}
 	if o.MaxLagBytes <= 0 {
 		o.MaxLagBytes = 256 << 20
+	}
+	if o.Patience <= 0 {
+		o.Patience = 2 * time.Second
 	}
 	if o.Backoff <= 0 {
 		o.Backoff = time.Second
@@ -66,8 +76,9 @@ type Follower struct {
 	bytes  int
 	// next is the first place of the log that the index has no entry of, and end the one behind the last entry handed over.
 	next, end uint64
-	// moved is closed and made anew when the index has come forward.
-	moved chan struct{}
+	// moved is closed and made anew when the index has come forward, and hurried says that somebody waits for that.
+	moved   chan struct{}
+	hurried bool
 	// fatal is what has ended the following for good.
 	fatal error
 	ended chan struct{}
@@ -137,6 +148,7 @@ func (f *Follower) read(ctx context.Context, next, size uint64) (out []Placed, e
 // returns is ErrDiverged, also where the recorder has met it: then nothing more may be added before someone has looked.
 func (f *Follower) Run(ctx context.Context) error {
 	for {
+		due := time.NewTimer(f.opts.Pace)
 		n, err := f.step(ctx)
 		if errors.Is(err, ErrDiverged) {
 			f.fail(err)
@@ -152,6 +164,31 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.pause(ctx, time.After(f.opts.Backoff), nil)
 		case n == 0:
 			f.pause(ctx, nil, f.grown)
+		default:
+			f.gather(ctx, due.C)
+		}
+		due.Stop()
+	}
+}
+
+// gather waits for company: until the next addition is due, there is a batch, or somebody waits.
+func (f *Follower) gather(ctx context.Context, due <-chan time.Time) {
+	for {
+		f.mu.Lock()
+		enough := f.hurried || len(f.behind) >= f.opts.Batch || f.bytes >= batchBytes
+		f.hurried = false
+		f.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.ended:
+			return
+		case <-due:
+			return
+		case <-f.grown:
 		}
 	}
 }
@@ -190,10 +227,10 @@ func (f *Follower) step(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	f.forget(next, false)
 	if f.opts.Added != nil {
 		f.opts.Added(entries)
 	}
+	f.forget(next, false)
 	return len(entries), nil
 }
 
@@ -220,10 +257,7 @@ func (f *Follower) take(entries []Placed) {
 	f.behind = append(f.behind, entries...)
 	f.end += uint64(len(entries))
 	f.mu.Unlock()
-	select {
-	case f.grown <- struct{}{}:
-	default: // it is known already
-	}
+	notify(f.grown)
 }
 
 // forget notes that the index has all before `next`; with `all` nothing is behind it.
@@ -236,8 +270,10 @@ func (f *Follower) forget(next uint64, all bool) {
 		f.bytes -= len(f.behind[n].Leaf)
 		n++
 	}
-	if f.behind = f.behind[n:]; len(f.behind) == 0 {
-		f.behind = nil // gives the memory free
+	rest := copy(f.behind, f.behind[n:]) // its room is used again
+	clear(f.behind[rest:])
+	if f.behind = f.behind[:rest]; rest == 0 && cap(f.behind) > 2*f.opts.Batch {
+		f.behind = nil
 	}
 	f.next = next
 	if all {
@@ -255,11 +291,27 @@ func (f *Follower) recent(id EventID) (Known, bool) {
 	return k, ok
 }
 
-// tooFar reports whether the index is so far behind that it has to come forward first.
-func (f *Follower) tooFar() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.behind) >= f.opts.MaxLag || f.bytes >= f.opts.MaxLagBytes
+// room waits while the index is so far behind that it has to come forward first. It reports whether it has in time.
+func (f *Follower) room() bool {
+	over := time.NewTimer(f.opts.Patience)
+	defer over.Stop()
+	for {
+		f.mu.Lock()
+		far, moved := len(f.behind) >= f.opts.MaxLag || f.bytes >= f.opts.MaxLagBytes, f.moved
+		f.hurried = f.hurried || far
+		f.mu.Unlock()
+		if !far {
+			return true
+		}
+		notify(f.grown)
+		select {
+		case <-moved:
+		case <-f.ended:
+			return false
+		case <-over.C:
+			return false
+		}
+	}
 }
 
 // Backlog returns how many entries the index is behind the log, and since when (the zero time if it is not).
@@ -278,7 +330,9 @@ func (f *Follower) Settle(ctx context.Context) bool {
 	goal := f.end
 	for f.next < goal {
 		moved := f.moved
+		f.hurried = true
 		f.mu.Unlock()
+		notify(f.grown)
 		select {
 		case <-moved:
 		case <-ctx.Done():

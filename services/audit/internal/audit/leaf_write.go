@@ -21,7 +21,7 @@ type stamps struct{ sequence, received int }
 // writeEvent writes the leaf of an event but for its stamps.
 func writeEvent(e *Event) ([]byte, stamps) {
 	var at stamps
-	w := writer{make([]byte, 0, 512+len(e.Sealed)*4/3)}
+	w := writer{make([]byte, 0, 512+len(e.Sealed)*4/3+stampsLength)}
 	w.out = append(w.out, '{')
 	w.text("action", e.Action)
 	w.name("actor")
@@ -51,15 +51,13 @@ func writeEvent(e *Event) ([]byte, stamps) {
 // stampsLength is how much the longest stamps add to a leaf.
 const stampsLength = len(`,"controllerSequence":9007199254740991`) + len(`,"receivedTime":""`) + len(timeLayout)
 
-// stamped returns a leaf with its stamps.
+// stamped returns a leaf with its stamps, which it writes into the leaf where there is room. Neither is ever the first member.
 func stamped(leaf []byte, at stamps, sequence uint64, received time.Time) []byte {
-	w := writer{make([]byte, 0, len(leaf)+stampsLength)}
-	w.out = append(w.out, leaf[:at.sequence]...)
-	w.name("controllerSequence")
-	w.out = strconv.AppendUint(w.out, sequence, 10)
-	w.out = append(w.out, leaf[at.sequence:at.received]...)
-	w.time("receivedTime", received)
-	return append(w.out, leaf[at.received:]...)
+	var room [stampsLength]byte
+	stamp := received.UTC().AppendFormat(append(room[:0], `,"receivedTime":"`...), timeLayout)
+	leaf = slices.Insert(leaf, at.received, append(stamp, '"')...)
+	stamp = strconv.AppendUint(append(room[:0], `,"controllerSequence":`...), sequence, 10)
+	return slices.Insert(leaf, at.sequence, stamp...)
 }
 
 // writeSecret writes what is sealed of an event.

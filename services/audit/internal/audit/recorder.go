@@ -28,7 +28,7 @@ type Sealer interface {
 type RecorderOptions struct {
 	// Sealer seals events; without one they are recorded as they are.
 	Sealer Sealer
-	// Batch is how many entries are added to the log at once; 2,048 by default. A report is not divided.
+	// Batch is how many entries are added to the log at once; 1,024 by default. A report is not divided.
 	Batch int
 	// Gather is the longest pause after a batch whose leaves were large, which those of decisions are; none by default. With each
 	// batch the log writes the bundle of its last leaves anew (up to 256), so that one batch for each large leaf would write many
@@ -51,8 +51,9 @@ const (
 
 // Recorder accepts reported events: it puts them into the log, and they are accepted when the log has them.
 //
-// Calls that come while a batch is on its way to the log wait and share the next one. There is one batch at a time: only when the
-// log has it do the times and numbers that it has used count, so that a failure leaves no gap.
+// Calls that come while a batch is on its way to the log wait and share the next one. It is drafted meanwhile where it is full, so
+// that sealing and writing do not wait for the disk. There is one batch at a time that has times and numbers: only when the log has
+// it do those that it has used count, so that a failure leaves no gap.
 type Recorder struct {
 	log      Log
 	index    Index
@@ -63,30 +64,33 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	waiting []*report
-	// events and bytes are those of all reports that wait.
+	// events and bytes are those of all reports that wait, and awaited says that somebody is about to take them.
 	events, bytes int
-	grown         chan struct{}
-
-	// turn is held by the caller who records for all that wait. The fields below are its own.
-	turn  chan struct{}
-	heads Heads
-	// sound is false until the heads are those of the log's end, and again from the moment that adding to it failed.
-	sound bool
-	// last is the batch that was recorded last.
-	last struct {
+	awaited       bool
+	// adding says that a batch is on its way to the log, and last is the one that was recorded last.
+	adding bool
+	last   struct {
 		at            time.Time
 		events, bytes int
 	}
+	changed chan struct{} // what waits has grown, or a batch has ended
+
+	// drafting is held by who takes what waits and drafts it, and turn by who records what is drafted. The fields below are the
+	// latter's own.
+	drafting, turn chan struct{}
+	heads          Heads
+	// sound is false until the heads are those of the log's end, and again from the moment that adding to it failed.
+	sound bool
 }
 
 // NewRecorder returns a recorder that adds to log, which nobody else may add to, and hands what it has added to follower, whose
 // index is the given one. It takes times of receipt from clock and makes its spans with tracer.
 func NewRecorder(log Log, index Index, follower *Follower, clock Clock, tracer trace.Tracer, opts RecorderOptions) *Recorder {
 	if opts.Batch <= 0 {
-		opts.Batch = 2048
+		opts.Batch = 1024
 	}
 	return &Recorder{log: log, index: index, follower: follower, clock: clock, tracer: tracer, opts: opts,
-		turn: make(chan struct{}, 1), grown: make(chan struct{}, 1)}
+		drafting: make(chan struct{}, 1), turn: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 }
 
 // InvalidEventError says that the event at Position of a report breaks a rule.
@@ -136,12 +140,14 @@ func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	r.waiting, r.events, r.bytes = append(r.waiting, call), r.events+len(call.events), r.bytes+call.bytes
-	r.mu.Unlock()
-	notify(r.grown)
-	if err := r.await(ctx, call); err != nil {
-		return nil, err
+	r.wait(ctx, call)
+	select {
+	case <-call.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if call.err != nil {
+		return nil, call.err
 	}
 	for i, receipt := range call.receipts {
 		if receipt.Status == Accepted {
@@ -164,67 +170,98 @@ func newReport(events []Event) (*report, error) {
 	return out, nil
 }
 
-// await waits until a report is recorded, by its own caller or by another that had the turn.
-func (r *Recorder) await(ctx context.Context, call *report) error {
-	for {
-		select {
-		case <-call.done:
-			return call.err
-		case r.turn <- struct{}{}:
-			r.serve(context.WithoutCancel(ctx), call)
-			<-r.turn
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// wait has a report recorded with the others that wait.
+func (r *Recorder) wait(ctx context.Context, call *report) {
+	r.mu.Lock()
+	r.waiting, r.events, r.bytes = append(r.waiting, call), r.events+len(call.events), r.bytes+call.bytes
+	first := !r.awaited
+	r.awaited = true
+	r.mu.Unlock()
+	notify(r.changed)
+	if first {
+		go r.serve(context.WithoutCancel(ctx)) // however the first one fares: the others wait too
 	}
 }
 
-// serve records what waits, unless the caller's own report is recorded already. However its caller fares it ends what it has begun:
-// others wait for it.
-func (r *Recorder) serve(ctx context.Context, call *report) {
-	select {
-	case <-call.done:
-		return
-	default:
-	}
+// serve records what waits, as much of it as makes a batch.
+func (r *Recorder) serve(ctx context.Context) {
+	r.drafting <- struct{}{}
 	r.gather()
-	calls := r.next()
-	err := r.record(ctx, calls)
+	calls, more := r.next()
+	if more {
+		go r.serve(ctx)
+	}
+	drafted := r.draft(ctx, calls)
+	r.turn <- struct{}{}
+	r.begin()
+	<-r.drafting
+	err := r.record(ctx, drafted)
+	r.end()
+	<-r.turn
 	for _, c := range calls {
 		c.err = cmp.Or(c.err, err)
 		close(c.done)
 	}
 }
 
-// gather waits for company. Whoever the batch before has answered is likely to come again at once, and where not all are awaited
-// for a moment, the first of them goes to the log alone. After a batch of large leaves it waits for as many bytes as are worth one.
+func (r *Recorder) begin() {
+	r.mu.Lock()
+	r.adding = true
+	r.mu.Unlock()
+}
+
+func (r *Recorder) end() {
+	r.mu.Lock()
+	r.adding = false
+	r.mu.Unlock()
+	notify(r.changed)
+}
+
+// gather waits for company. While a batch is on its way to the log, for as much as makes a full one: a smaller one would not be there
+// sooner. After that for a moment: whoever the batch has answered is likely to come again at once, and where not all are awaited, the
+// first of them goes to the log alone. After a batch of large leaves it waits for as many bytes as are worth one.
 func (r *Recorder) gather() {
-	pause, heavy := moment, r.opts.Gather > 0 && r.last.bytes > largeLeaf*r.last.events
-	if heavy {
-		pause = r.opts.Gather
-	}
-	over := time.NewTimer(pause - r.clock.Now().Sub(r.last.at))
+	over := time.NewTimer(0)
 	defer over.Stop()
 	for {
-		r.mu.Lock()
-		enough := r.events >= r.last.events
-		if heavy {
-			enough = r.bytes >= worthBytes
-		}
-		r.mu.Unlock()
-		if enough {
+		pause, adding := r.missing()
+		switch {
+		case pause <= 0:
 			return
+		case adding:
+			<-r.changed
+			continue
 		}
+		over.Reset(pause)
 		select {
-		case <-r.grown:
+		case <-r.changed:
 		case <-over.C:
 			return
 		}
 	}
 }
 
-// next takes the reports that go into the next batch, in the order of their coming.
-func (r *Recorder) next() []*report {
+// missing is how long to wait for more than what waits, unless something changes, and whether the end of a batch is still to come.
+func (r *Recorder) missing() (pause time.Duration, adding bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause, heavy := moment, r.opts.Gather > 0 && r.last.bytes > largeLeaf*r.last.events
+	if heavy {
+		pause = r.opts.Gather
+	}
+	switch {
+	case r.events >= r.opts.Batch, heavy && r.bytes >= worthBytes:
+		return 0, r.adding
+	case r.adding:
+		return pause, true
+	case !heavy && r.events >= r.last.events:
+		return 0, false
+	}
+	return pause - r.clock.Now().Sub(r.last.at), false
+}
+
+// next takes the reports that go into the next batch, in the order of their coming. More remain where it is full.
+func (r *Recorder) next() (calls []*report, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n, events, bytes := 0, 0, 0
@@ -235,9 +272,10 @@ func (r *Recorder) next() []*report {
 		}
 		n, events, bytes = n+1, events+len(w.events), bytes+w.bytes
 	}
-	calls := r.waiting[:n:n]
+	calls = r.waiting[:n:n]
 	r.waiting, r.events, r.bytes = r.waiting[n:], r.events-events, r.bytes-bytes
-	return calls
+	r.awaited = len(r.waiting) > 0
+	return calls, r.awaited
 }
 
 // Recover makes the index follow the log to its end, so that what comes next is numbered rightly and what was recorded is known.

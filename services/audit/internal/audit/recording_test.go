@@ -390,7 +390,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 			t.Parallel()
 			s, _ := openStore(t)
 			d := newDesk(t, s, &memoryLog{}, func(_ *audit.RecorderOptions, f *audit.FollowerOptions) {
-				f.MaxLag, f.MaxLagBytes, f.Backoff = bound.MaxLag, bound.MaxLagBytes, time.Millisecond
+				f.MaxLag, f.MaxLagBytes, f.Backoff, f.Patience = bound.MaxLag, bound.MaxLagBytes, time.Millisecond, time.Millisecond
 			})
 			events := storetest.Events("school-a", 1, 4)
 			d.accept(t, events...)

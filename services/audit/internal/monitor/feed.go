@@ -12,8 +12,11 @@ type Rows interface {
 	Window(ctx context.Context, from uint64, limit int) ([]audit.Row, error)
 }
 
-// recentEntries is how many entries are kept that the monitor has not seen yet: a second's worth at the least.
-const recentEntries = 16 << 10
+// recentEntries is how many entries are kept that the monitor has not seen yet, and crowd how many of them are worth a step at once.
+const (
+	recentEntries = 32 << 10
+	crowd         = 4096
+)
 
 // Follower is a feed from the index: an entry's position is its place in the log plus one.
 type Follower struct {
@@ -23,12 +26,16 @@ type Follower struct {
 	mu sync.Mutex
 	// recent are the entries that the index got last, without gaps; those before them are read from it.
 	recent []Entry
+	crowds chan struct{}
 }
 
 // Follow returns a feed. Published says how many entries the latest checkpoint covers; those behind it are not returned yet.
 func Follow(rows Rows, published func(context.Context) (uint64, error)) *Follower {
-	return &Follower{rows: rows, published: published}
+	return &Follower{rows: rows, published: published, crowds: make(chan struct{}, 1)}
 }
+
+// Crowds tells that many entries wait for the monitor.
+func (f *Follower) Crowds() <-chan struct{} { return f.crowds }
 
 // Take takes entries that the index has got, so that they need not be read from it again.
 func (f *Follower) Take(entries []audit.Placed) {
@@ -43,6 +50,12 @@ func (f *Follower) Take(entries []audit.Placed) {
 		f.recent = append(f.recent, e)
 	}
 	f.recent = f.recent[max(0, len(f.recent)-recentEntries):]
+	if len(f.recent) >= crowd {
+		select {
+		case f.crowds <- struct{}{}:
+		default: // it is told already
+		}
+	}
 }
 
 // Next implements Feed.

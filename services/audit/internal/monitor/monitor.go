@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	stepEntries = 2048
+	stepEntries = 8192
 	lagEvery    = 5 * time.Second
 	heardEvery  = 30 * time.Second
 	forgetEvery = time.Hour
 )
 
-// Config is what a monitor works with. Every field but Poll is required.
+// Config is what a monitor works with. Every field but Crowds and Poll is required.
 type Config struct {
 	Feed  Feed
 	Store Store
@@ -34,8 +34,9 @@ type Config struct {
 	// Raised is told of new alerts once they are kept.
 	Raised func(ctx context.Context, alerts []Alert)
 	Logger *slog.Logger
-	// Poll is how often new entries are looked for; a second by default.
-	Poll time.Duration
+	// Poll is how often new entries are looked for; a second by default. Crowds tells that many have come, so that it is not awaited.
+	Poll   time.Duration
+	Crowds <-chan struct{}
 }
 
 // Monitor follows the log.
@@ -87,6 +88,7 @@ func (m *Monitor) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.Crowds:
 		case <-tick.C:
 		}
 	}

@@ -76,7 +76,12 @@ func (s *Server) watchClocks(ctx context.Context, events []audit.Event, receipts
 		return
 	}
 	ahead := events[last].OccurredTime.Sub(receipts[last].ReceivedTime)
-	s.ahead.Record(ctx, ahead.Seconds(), metric.WithAttributes(attribute.String("service", events[last].Service)))
+	service := events[last].Service
+	set, ok := s.services.Load(service)
+	if !ok {
+		set, _ = s.services.LoadOrStore(service, metric.WithAttributeSet(attribute.NewSet(attribute.String("service", service))))
+	}
+	s.ahead.Record(ctx, ahead.Seconds(), set.(metric.RecordOption)) //nolint:forcetypeassert // nothing else is stored
 }
 
 // eventOf translates a reported event. What has no counterpart becomes a value that audit.Event.Validate refuses.

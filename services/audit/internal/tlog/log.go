@@ -30,7 +30,7 @@ type Options struct {
 	Shared *Shared
 	// Key signs the checkpoints.
 	Key Key
-	// BatchSize and BatchAge bound how many leaves are written together and how long the first of them waits; 2,048 and 5 ms
+	// BatchSize and BatchAge bound how many leaves are written together and how long the first of them waits; 1,024 and 5 ms
 	// by default. The recorder adds as many at once, and no more before they are written: so they are written all or none.
 	BatchSize uint
 	BatchAge  time.Duration
@@ -50,7 +50,7 @@ const collectInterval = 2 * time.Second
 
 func (o Options) withDefaults() Options {
 	if o.BatchSize == 0 {
-		o.BatchSize = 2048
+		o.BatchSize = 1024
 	}
 	if o.BatchAge <= 0 {
 		o.BatchAge = 5 * time.Millisecond
