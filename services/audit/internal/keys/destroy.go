@@ -250,7 +250,7 @@ func (d *Destroyer) Run(ctx context.Context, log *slog.Logger) {
 // scrubs is how often memory is overwritten after a destruction. The second time finds what was in use the first time.
 const scrubs = 2
 
-// scrubMemory makes the engine forget destroyed keys. That takes some milliseconds, so it is done for all destructions since the last
+// scrubMemory makes the engine forget destroyed keys. That takes some ten milliseconds, so it is done for all destructions since the last
 // time at once.
 func (d *Destroyer) scrubMemory(ctx context.Context, log *slog.Logger) {
 	left := d.stale.Load()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -67,21 +68,77 @@ func entriesStay(t *testing.T, engine sqldb.Engine) {
 	}
 }
 
+// schema is that of an older release, up to a migration.
+func schema(t *testing.T, engine sqldb.Engine, last string) fs.FS {
+	t.Helper()
+	files, err := fs.Glob(Migrations(), string(engine)+"/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := fstest.MapFS{}
+	for _, file := range files {
+		content, err := fs.ReadFile(Migrations(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if number, _, _ := strings.Cut(path.Base(file), "_"); number <= last {
+			out[file] = &fstest.MapFile{Data: content}
+		}
+	}
+	return out
+}
+
+// TestPeopleByStretches brings a database up to date whose people were in one index. They are found in each stretch of the log, and what
+// comes later too; the rows stay.
+func TestPeopleByStretches(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		url, ctx := enginetest.URL(t, engine), context.Background()
+		person := audit.KeyID{1, 2, 3}
+		add := func(db *sqldb.DB, positions ...int64) {
+			var entries []audit.Placed
+			for _, position := range positions {
+				e := audit.Entry{Event: storetest.Event("school-a", int(position)).Sealing([]audit.KeyID{person}, make([]byte, 40)), ReceivedTime: storetest.Base,
+					ControllerSequence: uint64(position + 1)}
+				entries = append(entries, audit.Placed{Entry: e, Leaf: []byte{1}, Digest: e.Digest(), Index: uint64(position)})
+			}
+			if err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error { return insert(ctx, tx, entries) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add(enginetest.Open(t, url, schema(t, engine, "00007")), 0, 5, 131_071, 131_072)
+		db := enginetest.Open(t, url, nil)
+		if _, err := Open(ctx, db); err != nil {
+			t.Fatal(err)
+		}
+		add(db, 131_073, 600_000)
+		var got []int64
+		err := db.Read(ctx, func(ctx context.Context, q sqldb.Querier) (err error) {
+			got, err = positionsAbout(ctx, q, audit.Query{Controller: "school-a"}, []audit.KeyID{person}, 10)
+			return err
+		})
+		if diff := cmp.Diff([]int64{600_000, 131_073, 131_072, 131_071, 5, 0}, got); err != nil || diff != "" {
+			t.Errorf("entries about the person: %v (-want +got):\n%s", err, diff)
+		}
+		for _, statement := range []string{`DELETE FROM entry_person`, `UPDATE entry_person SET position = 5`} {
+			err := db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+				_, err := tx.Exec(ctx, statement)
+				return err
+			})
+			if err == nil {
+				t.Errorf("%s was carried out", statement)
+			}
+		}
+	})
+}
+
 // TestOlderEntriesWait brings a database up to date from before the log came first. What it had not brought into the log waits for
 // it; all else comes from the log.
 func TestOlderEntriesWait(t *testing.T) {
 	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
 		url, ctx := enginetest.URL(t, engine), context.Background()
-		before := fstest.MapFS{}
-		for _, name := range []string{"00001_audit.sql", "00002_decisions.sql"} {
-			file := string(engine) + "/" + name
-			content, err := fs.ReadFile(Migrations(), file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			before[file] = &fstest.MapFile{Data: content}
-		}
+		before := schema(t, engine, "00002")
 		older := enginetest.Open(t, url, before)
 		var leaves [][]byte
 		for n := 1; n <= 4; n++ {
