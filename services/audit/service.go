@@ -189,7 +189,11 @@ func (s *Service) open(ctx context.Context) (err error) {
 // openRecorder brings the index to the log's end, and into the log what a release before this one has left outside.
 func (s *Service) openRecorder(ctx context.Context) error {
 	s.feed = monitor.Follow(s.store, s.publishedSize)
-	s.follower = audit.NewFollower(s.store, s.log, audit.FollowerOptions{Logger: s.cfg.Telemetry.Log, Added: s.feed.Take})
+	following := audit.FollowerOptions{Logger: s.cfg.Telemetry.Log, Added: s.feed.Take}
+	if s.cfg.LogServers != nil {
+		following.Lost = s.lost
+	}
+	s.follower = audit.NewFollower(s.store, s.log, following)
 	o := audit.RecorderOptions{Sealer: s.keys, Gather: gather, NewID: s.cfg.NewID}
 	if s.cfg.LogServers == nil {
 		o.Years = s.log
@@ -290,6 +294,16 @@ func (s *Service) Run(ctx context.Context) error {
 	s.monitoring.run(ctx, group)
 	s.runEvidence(ctx, group)
 	return group.Wait()
+}
+
+// lostWithin is how long a process that goes on after a halt may take to learn that another one writes the log.
+const lostWithin = 5 * time.Second
+
+// lost says whether another process writes the log.
+func (s *Service) lost(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lostWithin)
+	defer cancel()
+	return s.log.Lost(ctx)
 }
 
 // Close ends the service after Run has returned: it waits for the last checkpoint and releases the log.

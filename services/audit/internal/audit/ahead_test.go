@@ -96,3 +96,35 @@ func TestTheIndexIsNotHurriedForNothing(t *testing.T) {
 	d.settle(t)
 	requireSound(t, d.index, d.log, d.log.ids(t))
 }
+
+var errLost = errors.New("another process writes the log")
+
+// TestAnIndexOfAnother: a process that was halted finds that another one has added to the index what it had in hand. Where the log is the
+// other's by now, that is what it says; where it is not, the two contradict each other.
+func TestAnIndexOfAnother(t *testing.T) {
+	t.Parallel()
+	for _, want := range []error{errLost, audit.ErrDiverged} {
+		t.Run(want.Error(), func(t *testing.T) {
+			t.Parallel()
+			s, _ := openStore(t)
+			d := newDesk(t, s, &memoryLog{}, func(_ *audit.RecorderOptions, f *audit.FollowerOptions) {
+				f.Lost = func(context.Context) error {
+					if errors.Is(want, errLost) {
+						return errLost
+					}
+					return nil
+				}
+			})
+			d.accept(t, storetest.Events("school-a", 1, 2)...)
+			other := newDesk(t, s, d.log) // brings the index to the log's end
+			other.accept(t, storetest.Event("school-a", 9))
+			requireSound(t, s, d.log, d.log.ids(t))
+			if err := d.follower.Run(t.Context()); !errors.Is(err, want) {
+				t.Errorf("Run = %v, want %v", err, want)
+			}
+			if _, err := d.Accept(t.Context(), storetest.Events("school-a", 5, 1)); !errors.Is(err, want) {
+				t.Errorf("Accept = %v, want %v", err, want)
+			}
+		})
+	}
+}

@@ -24,6 +24,9 @@ type FollowerOptions struct {
 	Backoff time.Duration
 	// Added, if not nil, is handed the entries that Run has added to the index, in the order of the log. It does not keep the slice.
 	Added func([]Placed)
+	// Lost, if not nil, is asked where the index is not what it was left as: an error says that another process writes the log now, and
+	// so the index. It may take a while.
+	Lost func(context.Context) error
 	// Logger receives failures; it holds no content of entries. Nothing is logged by default.
 	Logger *slog.Logger
 }
@@ -144,13 +147,17 @@ func (f *Follower) read(ctx context.Context, next, size uint64) (out []Placed, e
 	return out, nil
 }
 
-// Run follows until ctx is done, then returns nil. Failures are logged and tried again after a pause. The one error that it
-// returns is ErrDiverged, also where the recorder has met it: then nothing more may be added before someone has looked.
+// Run follows until ctx is done, then returns nil. Failures are logged and tried again after a pause. It returns ErrDiverged, also where
+// the recorder has met it: then nothing more may be added before someone has looked; and what Lost says.
 func (f *Follower) Run(ctx context.Context) error {
 	for {
 		due := time.NewTimer(f.opts.Pace)
 		n, err := f.step(ctx)
 		if errors.Is(err, ErrDiverged) {
+			if lost := f.lost(ctx); lost != nil {
+				f.fail(lost)
+				return lost
+			}
 			f.fail(err)
 		}
 		switch {
@@ -191,6 +198,13 @@ func (f *Follower) gather(ctx context.Context, due <-chan time.Time) {
 		case <-f.grown:
 		}
 	}
+}
+
+func (f *Follower) lost(ctx context.Context) error {
+	if f.opts.Lost == nil {
+		return nil
+	}
+	return f.opts.Lost(ctx)
 }
 
 func (f *Follower) pause(ctx context.Context, over <-chan time.Time, grown <-chan struct{}) {
