@@ -13,7 +13,7 @@ const (
 	// freedRegions is how much it keeps of each size of region. Of what is beyond that the system has taken the content.
 	freedRegions = 4 << 20
 	// pieces is how many bytes of pieces of a size are taken at most.
-	pieces = 16 << 20
+	pieces = 128 << 20
 	// cleanPieces and cleanBytes are how many clean ones in a row say that there are no others: a connection that is closed may free
 	// hundreds of clean pages of its cache behind one that is not.
 	cleanPieces, cleanBytes = 4096, 4 << 20
