@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,6 +126,41 @@ func TestAnIndexOfAnother(t *testing.T) {
 			if _, err := d.Accept(t.Context(), storetest.Events("school-a", 5, 1)); !errors.Is(err, want) {
 				t.Errorf("Accept = %v, want %v", err, want)
 			}
+		})
+	}
+}
+
+// panicking seals nothing and panics the first time.
+type panicking struct{ calls int }
+
+func (p *panicking) Seal(_ context.Context, events []audit.Event) ([]audit.Event, error) {
+	if p.calls++; p.calls == 1 {
+		panic("elev@skole.dk")
+	}
+	return events, nil
+}
+
+// TestAPanicEndsItsBatchOnly: whether sealing or the log panics, who waits is told, without what the panic held, and what comes next is
+// recorded.
+func TestAPanicEndsItsBatchOnly(t *testing.T) {
+	t.Parallel()
+	for _, where := range []string{"sealing", "log"} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			s, _ := openStore(t)
+			sealer := &panicking{calls: 1}
+			d := newDesk(t, s, &memoryLog{}, func(r *audit.RecorderOptions, _ *audit.FollowerOptions) { r.Sealer = sealer })
+			if where == "sealing" {
+				sealer.calls = 0
+			} else {
+				d.log.setFault(func(int) (int, error) { panic("elev@skole.dk") })
+			}
+			if _, err := d.Accept(t.Context(), storetest.Events("school-a", 1, 2)); err == nil || strings.Contains(err.Error(), "elev") {
+				t.Errorf("Accept = %v, want an error that says nothing of the panic", err)
+			}
+			d.log.setFault(nil)
+			d.accept(t, storetest.Events("school-a", 5, 3)...)
+			requireSound(t, d.index, d.log, eventIDs(storetest.Events("school-a", 5, 3)))
 		})
 	}
 }

@@ -191,17 +191,36 @@ func (r *Recorder) serve(ctx context.Context) {
 	if more {
 		go r.serve(ctx)
 	}
-	drafted := r.draft(ctx, calls)
+	var drafted []*report
+	err := guarded(func() error { drafted = r.draft(ctx, calls); return nil })
 	r.turn <- struct{}{}
 	r.begin()
 	<-r.drafting
-	err := r.record(ctx, drafted)
+	if err == nil {
+		err = guarded(func() error { return r.record(ctx, drafted) })
+	}
+	if errors.Is(err, errAbandoned) {
+		r.sound = false // whatever it has done
+	}
 	r.end()
 	<-r.turn
 	for _, c := range calls {
 		c.err = cmp.Or(c.err, err)
 		close(c.done)
 	}
+}
+
+// errAbandoned ends the wait of reports whose batch was lost to a panic.
+var errAbandoned = errors.New("audit: the batch was abandoned")
+
+// guarded makes an error of a panic: no caller's handler is there to do so, and all who wait must be told.
+func guarded(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic of type %T", errAbandoned, p) // its value may hold anything
+		}
+	}()
+	return fn()
 }
 
 func (r *Recorder) begin() {
