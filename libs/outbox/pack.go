@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -70,13 +71,18 @@ func (o *Outbox) close(ctx context.Context, rows []stored) ([]*auditv1.ReportedE
 
 // replace puts closed events in the place of open ones, all of which must still be there.
 func replace(ctx context.Context, tx sqldb.Tx, rows []stored, by []*auditv1.ReportedEvent) error {
-	for _, r := range rows {
-		n, err := tx.Exec(ctx, `DELETE FROM audit_outbox WHERE id = $1`, r.id)
-		if err != nil {
+	ids := make([]any, len(rows))
+	for i, r := range rows {
+		ids[i] = r.id
+	}
+	for ; len(ids) >= deleted; ids = ids[deleted:] {
+		if err := remove(ctx, tx, deleteMany, ids[:deleted]...); err != nil {
 			return err
 		}
-		if n != 1 {
-			return errTaken
+	}
+	for _, id := range ids {
+		if err := remove(ctx, tx, `DELETE FROM audit_outbox WHERE id = $1`, id); err != nil {
+			return err
 		}
 	}
 	for _, e := range by {
@@ -90,6 +96,28 @@ func replace(ctx context.Context, tx sqldb.Tx, rows []stored, by []*auditv1.Repo
 		}
 	}
 	return nil
+}
+
+// deleted is how many rows are deleted at once: one by one, those of a second took as long as fifty commits.
+const deleted = 100
+
+var deleteMany = `DELETE FROM audit_outbox WHERE id IN (` + places(deleted) + `)`
+
+func places(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "$" + strconv.Itoa(i+1)
+	}
+	return strings.Join(list, ", ")
+}
+
+// remove deletes rows, all of which must still be there.
+func remove(ctx context.Context, tx sqldb.Tx, query string, ids ...any) error {
+	n, err := tx.Exec(ctx, query, ids...)
+	if err == nil && n != int64(len(ids)) {
+		return errTaken
+	}
+	return err
 }
 
 // pack puts the decisions of events of one controller, which are in the order of their ids, into as few events as they fit into.

@@ -60,6 +60,39 @@ func TestDecisionsOfManyCommitsArePacked(t *testing.T) {
 	})
 }
 
+// TestDecisionsOfASecondAreOneReport: one caller makes thousands of decisions in a second, each in a commit of its own. They are handed
+// over as soon as the audit service has taken the last ones, however long that took: what waits never grows.
+func TestDecisionsOfASecondAreOneReport(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine sqldb.Engine) {
+		f, sink := newFixture(t, engine), &auditd{}
+		const commits = 2550
+		err := f.db.Write(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			for range commits {
+				decided := outbox.Decided{Call: asker(1), Answers: []outbox.Answer{{ID: uuid.NewString(), Controller: "north", Subjects: []string{"sub_1"},
+					Activity: "photos", Reason: "NO_CONSENT", Time: noon}}}
+				if err := f.RecordDecisions(ctx, tx, decided); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.fill(t, 3, nil)
+		if err := f.Flush(t.Context(), sink); err != nil {
+			t.Fatal(err)
+		}
+		if len(sink.batches) != 1 || len(sink.got()) > 20 {
+			t.Errorf("%d decisions were handed over in reports of %v events", commits, sink.batches)
+		}
+		if answers, _ := unpacked(t, sink.got()[3:]); len(answers) != commits {
+			t.Errorf("%d of %d decisions were handed over", len(answers), commits)
+		}
+	})
+}
+
 // conflictTwice makes PostgreSQL refuse the next two transactions that write to the outbox as conflicts. The function that it
 // gives says how many it refused: a sequence counts on where everything else is rolled back.
 func conflictTwice(t *testing.T, f fixture) (conflicts func() int) {

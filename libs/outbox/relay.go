@@ -22,7 +22,12 @@ import (
 )
 
 const (
+	// relayBatch is about how many events are handed over at once. Decisions that are still open count once for each controller: what
+	// they become are few events, however many commits they were written in.
 	relayBatch = 200
+	// relayRows bounds the rows that are read at once. The audit service may take a second for a report of large events that is not
+	// full, and a single caller makes some two thousand decisions in that time, each in a row of its own.
+	relayRows = 5000
 	// relayBytes are many, because the log writes its last 256 entries anew with each batch, and those of decisions are large. The
 	// audit service takes messages up to 1 MiB, and no event has more than some 60 KiB.
 	relayBytes = 896 << 10
@@ -47,7 +52,7 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 	ctx = sqldb.WithAllControllers(ctx)
 	wait, signed := relayWait, o.cfg.Clock.Now()
 	for ctx.Err() == nil {
-		n, err := o.relayOnce(ctx, client)
+		n, more, err := o.relayOnce(ctx, client)
 		if now := o.cfg.Clock.Now(); n > 0 {
 			signed = now
 		} else if err == nil && now.Sub(signed) >= relaySign {
@@ -58,9 +63,9 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 			log.WarnContext(ctx, "audit events wait: they cannot be handed to the audit service", "code", status.Code(err).String())
 			o.sleep(ctx, wait, false)
 			wait = min(2*wait, relayMaxWait)
-		case n > 0: // there may be more
+		case n > 0:
 			wait = relayWait
-			if n < relayBatch {
+			if !more {
 				o.sleep(ctx, relayPause, false)
 			}
 		default:
@@ -74,7 +79,7 @@ func (o *Outbox) Relay(ctx context.Context, client auditv1.AuditIngestClient, lo
 func (o *Outbox) Flush(ctx context.Context, client auditv1.AuditIngestClient) error {
 	ctx = sqldb.WithAllControllers(ctx)
 	for {
-		n, err := o.relayOnce(ctx, client)
+		n, _, err := o.relayOnce(ctx, client)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -95,25 +100,26 @@ func (o *Outbox) sleep(ctx context.Context, d time.Duration, wakeable bool) {
 	}
 }
 
-func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient) (int, error) {
+// relayOnce hands over what is oldest: so many rows. There may be more.
+func (o *Outbox) relayOnce(ctx context.Context, client auditv1.AuditIngestClient) (n int, more bool, err error) {
 	if err := o.settle(ctx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	rows, err := o.oldest(ctx)
+	rows, more, err := o.oldest(ctx)
 	if err != nil || len(rows) == 0 {
-		return 0, err
+		return 0, false, err
 	}
 	events, err := o.close(ctx, rows)
 	if err != nil || len(events) == 0 {
-		return len(rows), err
+		return len(rows), more, err
 	}
 	if err := o.report(ctx, client, events); err != nil {
 		if told := toldBefore(err, events); told != nil {
-			return 1, o.forget(ctx, told)
+			return 1, true, o.forget(ctx, told)
 		}
-		return 0, err
+		return 0, false, err
 	}
-	return len(rows), o.forget(ctx, events)
+	return len(rows), more, o.forget(ctx, events)
 }
 
 // toldBefore gives the log-in among events that the audit service refuses because it has one of that id: this service has told of it
@@ -147,28 +153,38 @@ func (o *Outbox) report(ctx context.Context, client auditv1.AuditIngestClient, e
 	return nil
 }
 
-func (o *Outbox) oldest(ctx context.Context) (events []stored, err error) {
+// oldest reads what is handed over next, in the order of the ids, and tells whether there may be more.
+func (o *Outbox) oldest(ctx context.Context) (out []stored, more bool, err error) {
 	err = o.cfg.DB.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
-		events = nil
-		rows, err := q.Query(ctx, `SELECT id, event FROM audit_outbox ORDER BY id LIMIT $1`, relayBatch)
+		out, more = nil, true
+		rows, err := q.Query(ctx, `SELECT id, event FROM audit_outbox ORDER BY id LIMIT $1`, relayRows)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
-		for size := 0; size < relayBytes && rows.Next(); {
+		open := map[string]bool{}
+		for events, size := 0, 0; events < relayBatch && size < relayBytes; {
+			if !rows.Next() {
+				more = len(out) == relayRows
+				break
+			}
 			var id, text string
 			if err := rows.Scan(&id, &text); err != nil {
 				return err
 			}
-			e, err := decodeRow(id, text)
+			row, err := decodeRow(id, text)
 			if err != nil {
 				return err
 			}
-			events, size = append(events, e), size+len(text)
+			out, size = append(out, row), size+len(text)
+			if !row.open || !open[row.GetController()] {
+				events++
+			}
+			open[row.GetController()] = open[row.GetController()] || row.open
 		}
 		return rows.Err()
 	})
-	return events, err
+	return out, more, err
 }
 
 // Decode reads an event as the table audit_outbox holds it.
