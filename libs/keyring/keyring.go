@@ -28,8 +28,8 @@ const KeySize = 32
 
 // Keyring derives and wraps keys. It is safe for concurrent use.
 type Keyring struct {
-	master   [KeySize]byte
-	subjects macs
+	master            [KeySize]byte
+	subjects, digests macs
 }
 
 // New makes a keyring of a master key of [KeySize] bytes.
@@ -90,7 +90,7 @@ func (k *Keyring) Actor(issuer, subject string) string {
 
 // Digest gives a keyed hash of the parts, for comparing what must not be kept.
 func (k *Keyring) Digest(purpose string, parts ...string) string {
-	return mac(k.Derive("digest/"+purpose), parts...)
+	return k.digests.of(purpose, func() []byte { return k.Derive("digest/" + purpose) }).sum(parts...)
 }
 
 // Envelope encrypts under a key of its own.
