@@ -42,19 +42,22 @@ type guard struct {
 	service  string
 	doors    access.Doors
 	deadline time.Duration
-	// calls measures them, as otelgrpc would, by method and outcome; otelgrpc is left with the spans.
+	// calls measures them by method and outcome, and spans traces them.
 	calls *telemetry.Durations[outcome]
+	spans *spans
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 }
 
 func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	start := g.clock.Now()
+	ctx, span := g.spans.start(ctx, info.FullMethod)
 	defer func() {
 		if p := recover(); p != nil {
 			resp, err = nil, g.panicked(ctx, p)
 		}
 		err = g.finish(ctx, info.FullMethod, start, err)
+		end(span, err)
 	}()
 	if access.Exempt(info.FullMethod) {
 		return handler(ctx, req)
@@ -86,12 +89,14 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 }
 
 func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	ctx, start := ss.Context(), g.clock.Now()
+	start := g.clock.Now()
+	ctx, span := g.spans.start(ss.Context(), info.FullMethod)
 	defer func() {
 		if p := recover(); p != nil {
 			err = g.panicked(ctx, p)
 		}
 		err = g.finish(ctx, info.FullMethod, start, err)
+		end(span, err)
 	}()
 	ctx, release := g.endWithServer(ctx, info.FullMethod)
 	defer release()
@@ -336,7 +341,7 @@ type outcome struct {
 
 func (o outcome) attributes() []attribute.KeyValue {
 	return []attribute.KeyValue{attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", strings.TrimPrefix(o.method, "/")),
-		attribute.String("rpc.response.status_code", o.code.String())}
+		attribute.String("rpc.response.status_code", codeName(o.code))}
 }
 
 // protect runs a handler. A panic in it is an error like any other, so that the call leaves its event.

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
-	"go.opentelemetry.io/otel/metric/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -82,7 +80,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Deadline == 0 {
 		cfg.Deadline = deadline
 	}
-	g := &guard{service: cfg.Service, verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline}
+	g := &guard{service: cfg.Service, verifier: cfg.Verifier, outbox: cfg.Outbox, log: cfg.Telemetry.Log, clock: cfg.Clock, deadline: cfg.Deadline,
+		spans: newSpans(cfg.Telemetry.Tracer)}
 	stopping, endWatches := context.WithCancel(context.Background())
 	g.stopping = stopping
 	g.calls, err = telemetry.NewDurations(cfg.Telemetry.Meter.Meter("github.com/privacyops/privacyops/libs/server"), "rpc.server.call.duration", "How long calls took", outcome.attributes)
@@ -93,8 +92,6 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, guard: g, health: health.NewServer(), endWatches: endWatches}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tlsConfig)),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(cfg.Telemetry.Tracer),
-			otelgrpc.WithMeterProvider(noop.NewMeterProvider()), otelgrpc.WithPropagators(telemetry.Propagator()))),
 		grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage), grpc.MaxHeaderListSize(maxHeaders), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(5*time.Second), grpc.NumStreamWorkers(streamWorkers),
