@@ -61,8 +61,9 @@ type door struct {
 	addresses *meter
 	running   *gate
 	storms    *storms
-	// requests measures them, as otelhttp would, by route and status; otelhttp is left with the spans.
+	// requests measures them by route and status, and tracer makes their spans.
 	requests *telemetry.Durations[answered]
+	tracer   trace.Tracer
 }
 
 // answered is a route and the status of an answer.
@@ -89,8 +90,18 @@ func New(cfg Config, next http.Handler) (http.Handler, error) {
 		return nil, err
 	}
 	d := &door{Config: cfg, next: next, running: newGate(cfg.Limits.Concurrent), addresses: newMeter(cfg.Limits.CallsPerAddress),
-		storms: newStorms(), requests: requests}
-	return &traced{tracing: tracing(cfg.Telemetry, http.HandlerFunc(enter)), door: d}, nil
+		storms: newStorms(), requests: requests, tracer: cfg.Telemetry.Tracer.Tracer("github.com/privacyops/privacyops/gateway")}
+	return d, nil
+}
+
+// ServeHTTP finds the route and takes the request through the door.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{door: d, request: r}
+	v.match, v.refusal = d.Routes.Match(r.Method, r.URL.EscapedPath())
+	ctx, span := d.start(r.Context(), r, v.match)
+	rec := &recorder{ResponseWriter: w}
+	defer func() { end(span, cmp.Or(rec.status, http.StatusOK)) }()
+	v.serve(ctx, rec)
 }
 
 // visit is one request on its way through the door.
@@ -102,9 +113,8 @@ type visit struct {
 }
 
 // serve lets the request through, or answers why not.
-func (v *visit) serve(ctx context.Context, w http.ResponseWriter) {
+func (v *visit) serve(ctx context.Context, rec *recorder) {
 	start := v.door.Clock.Now()
-	rec := &recorder{ResponseWriter: w}
 	v.setHeaders(ctx, rec.Header())
 	defer func() { v.ended(ctx, rec.status, v.door.Clock.Now().Sub(start)) }()
 	defer func() {

@@ -3,57 +3,46 @@ package edge
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/privacyops/privacyops/gateway/internal/route"
 	"github.com/privacyops/privacyops/libs/telemetry"
 )
 
-// tracing starts the span of a request: a trace of its own, with a link to the one that the client named.
-func tracing(t *telemetry.Telemetry, next http.Handler) http.Handler {
-	return otelhttp.NewMiddleware("request", otelhttp.WithTracerProvider(t.Tracer), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
-		otelhttp.WithPropagators(telemetry.Propagator()),
-		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Pattern }))(next)
-}
-
-// traced shows the instrumentation a stand-in of each request. Otelhttp would put the path, the host, the client's address
-// and its user agent into spans; the stand-in has nothing of the client's but a well-formed traceparent.
-type traced struct {
-	tracing http.Handler
-	door    *door
-}
-
-type visitKey struct{}
-
-// ServeHTTP finds the route and takes the request through the door.
-func (t *traced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{door: t.door, request: r}
-	v.match, v.refusal = t.door.Routes.Match(r.Method, r.URL.EscapedPath())
-	t.tracing.ServeHTTP(w, standIn(context.WithValue(r.Context(), visitKey{}, v), r, v.match))
-}
-
-// enter comes back from the instrumentation: the request itself goes on, with the span.
-func enter(w http.ResponseWriter, standIn *http.Request) {
-	if v, ok := standIn.Context().Value(visitKey{}).(*visit); ok {
-		v.serve(standIn.Context(), w)
+// start begins the span of a request, with the names and attributes of the OpenTelemetry conventions for HTTP as far as they say
+// nothing of the client: otelhttp would put the path, the host, the client's address and its user agent into it. It is a trace of
+// its own, with a link to the one that the client named; a client's tracestate could carry anything and is dropped.
+func (d *door) start(ctx context.Context, r *http.Request, m *route.Match) (context.Context, trace.Span) {
+	ctx, span := d.tracer.Start(ctx, pattern(r.Method, m), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer))
+	if !span.IsRecording() {
+		return ctx, span
 	}
-}
-
-func standIn(ctx context.Context, r *http.Request, m *route.Match) *http.Request {
-	name := pattern(r.Method, m)
-	s := &http.Request{Method: knownMethod(r.Method), Pattern: name, Host: "gateway", Header: http.Header{},
-		Proto: r.Proto, TLS: r.TLS, Body: http.NoBody, URL: &url.URL{}}
+	span.SetAttributes(attribute.String("http.request.method", knownMethod(r.Method)))
 	if m != nil {
-		s.URL.Path = m.Template
+		span.SetAttributes(attribute.String("http.route", m.Template))
 	}
-	// Tracestate could carry anything and is dropped.
-	s.Header.Set("Traceparent", r.Header.Get("Traceparent"))
-	return s.WithContext(ctx)
+	client := telemetry.Propagator().Extract(context.Background(), propagation.MapCarrier{"traceparent": r.Header.Get("Traceparent")})
+	if sc := trace.SpanContextFromContext(client); sc.IsValid() {
+		span.AddLink(trace.Link{SpanContext: sc})
+	}
+	return ctx, span
+}
+
+// end ends a span with the status of the answer.
+func end(span trace.Span, status int) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(attribute.Int("http.response.status_code", status))
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+	}
+	span.End()
 }
 
 // pattern names a request by its route.
@@ -66,10 +55,11 @@ func pattern(method string, m *route.Match) string {
 
 // knownMethod is the method where it is one of HTTP's own: a client may send any word.
 func knownMethod(method string) string {
-	known := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodConnect, http.MethodOptions, http.MethodTrace}
-	if slices.Contains(known, method) {
+	if slices.Contains(methods, method) {
 		return method
 	}
 	return "_OTHER"
 }
+
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodConnect, http.MethodOptions, http.MethodTrace}
