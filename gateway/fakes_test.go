@@ -89,6 +89,18 @@ func (f *fakeConsent) CheckLegalBasis(ctx context.Context, req *consentv1.CheckL
 	return &consentv1.Decision{Decision: consentv1.Decision_ALLOW, Activity: req.GetActivity()}, f.err
 }
 
+func (f *fakeConsent) BatchCheckLegalBasis(ctx context.Context, req *consentv1.BatchCheckLegalBasisRequest) (*consentv1.BatchCheckLegalBasisResponse, error) {
+	resp := &consentv1.BatchCheckLegalBasisResponse{}
+	for _, ask := range req.GetChecks() {
+		d, err := f.CheckLegalBasis(ctx, ask)
+		if err != nil {
+			return nil, err
+		}
+		resp.Decisions = append(resp.Decisions, d)
+	}
+	return resp, nil
+}
+
 func (f *fakeConsent) WatchLegalBasis(req *consentv1.WatchLegalBasisRequest, stream grpc.ServerStreamingServer[consentv1.LegalBasisChange]) error {
 	f.note(stream.Context())
 	return f.watch(req, stream)

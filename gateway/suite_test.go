@@ -33,7 +33,7 @@ import (
 // suite is a gateway on a loopback port in front of fake services, which listen as the real ones do: behind libs/server,
 // with certificates, tokens and method rules.
 type suite struct {
-	t       *testing.T
+	t       testing.TB
 	addr    string
 	cfg     gateway.Config
 	gateway *gateway.Gateway
@@ -48,7 +48,7 @@ type suite struct {
 	audit   *fakeAudit
 }
 
-func newSuite(t *testing.T, change ...func(*gateway.Config)) *suite {
+func newSuite(t testing.TB, change ...func(*gateway.Config)) *suite {
 	t.Helper()
 	s := &suite{t: t, spans: tracetest.NewInMemoryExporter(), logs: &lockedBuffer{},
 		consent: &fakeConsent{}, export: &fakeExports{}, erasure: &fakeErasures{}, audit: &fakeAudit{}}

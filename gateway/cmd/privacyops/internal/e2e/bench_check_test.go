@@ -267,7 +267,8 @@ func (b *checkBench) question(caller, n int) *consentv1.CheckLegalBasisRequest {
 		Subject: &typev1.Subject{Type: typev1.Subject_UNILOGIN, Value: benchPerson((caller*7919 + n*104729) % b.people)}}
 }
 
-// warm asks about everybody once, as a day's use would.
+// warm asks about everybody once, as a day's use would, and waits until the audit service has taken in what was decided, with a key for
+// each new person: a million of them keep it busy for a minute.
 func (b *checkBench) warm(c consentv1.LegalBasisClient, token string) {
 	b.t.Helper()
 	ctx := metadata.AppendToOutgoingContext(b.t.Context(), "authorization", "Bearer "+token)
@@ -278,6 +279,12 @@ func (b *checkBench) warm(c consentv1.LegalBasisClient, token string) {
 		}
 		_, err := c.BatchCheckLegalBasis(ctx, batch)
 		must(b.t, err)
+	}
+	db, err := sql.Open("sqlite", b.path("consent.db"))
+	must(b.t, err)
+	defer db.Close()
+	for waiting := 1; waiting > 0; time.Sleep(100 * time.Millisecond) {
+		must(b.t, db.QueryRowContext(b.t.Context(), `SELECT count(*) FROM audit_outbox`).Scan(&waiting))
 	}
 }
 
