@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/audit"
@@ -75,33 +76,47 @@ func nextIndex(ctx context.Context, q sqldb.Querier) (uint64, error) {
 	return uint64(next), err
 }
 
+// together is how many entries have their rows written out at once: those of a whole addition would be a slice of megabytes.
+const together = 256
+
 // insert stores the rows of entries, many with one statement, and those of one table in its order.
 func insert(ctx context.Context, tx sqldb.Tx, entries []audit.Placed) error {
-	var rows, people, marks, ranges []any
-	for i := range entries {
-		e := &entries[i]
-		k, at := audit.KeysOf(e.Entry), int64(e.Index)
-		rows = append(rows, at, string(k.ID), e.Digest[:], string(k.Controller), int64(k.ControllerSequence), sqldb.Micros(k.ReceivedTime),
-			k.Service, k.Action, string(k.Kind), k.ActorRef, k.Resource, string(k.Outcome), k.TraceID, k.Decisions, e.Leaf)
-		for _, person := range k.People {
-			people = append(people, person[:], at)
-		}
-		if k.Decisions > 0 {
-			marks = append(marks, at, string(k.Controller), sqldb.Micros(k.ReceivedTime), k.Marks)
-		}
-		for _, r := range k.IDRanges {
-			ranges = append(ranges, string(k.Controller), r.First[:], r.Last[:], at)
-		}
-	}
-	for _, t := range []struct {
-		table table
-		args  []any
-	}{{entryTable, rows}, {personTable, people}, {peopleTable, marks}, {decisionsTable, ranges}} {
-		if err := t.table.insert(ctx, tx, t.args); err != nil {
-			return err
+	var rows rows
+	for some := range slices.Chunk(entries, together) {
+		rows.write(some)
+		for _, t := range []struct {
+			table table
+			args  []any
+		}{{entryTable, rows.entries}, {personTable, rows.people}, {peopleTable, rows.marks}, {decisionsTable, rows.ranges}} {
+			if err := t.table.insert(ctx, tx, t.args); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// rows are values of rows that follow each other, of each table.
+type rows struct{ entries, people, marks, ranges []any }
+
+// write writes the rows of entries, in the place of those before.
+func (r *rows) write(entries []audit.Placed) {
+	r.entries, r.people, r.marks, r.ranges = r.entries[:0], r.people[:0], r.marks[:0], r.ranges[:0]
+	for i := range entries {
+		e := &entries[i]
+		k, at := audit.KeysOf(e.Entry), int64(e.Index)
+		r.entries = append(r.entries, at, string(k.ID), e.Digest[:], string(k.Controller), int64(k.ControllerSequence), sqldb.Micros(k.ReceivedTime),
+			k.Service, k.Action, string(k.Kind), k.ActorRef, k.Resource, string(k.Outcome), k.TraceID, k.Decisions, e.Leaf)
+		for _, person := range k.People {
+			r.people = append(r.people, person[:], at)
+		}
+		if k.Decisions > 0 {
+			r.marks = append(r.marks, at, string(k.Controller), sqldb.Micros(k.ReceivedTime), k.Marks)
+		}
+		for _, ids := range k.IDRanges {
+			r.ranges = append(r.ranges, string(k.Controller), ids.First[:], ids.Last[:], at)
+		}
+	}
 }
 
 // Heads implements audit.Index.
