@@ -29,7 +29,8 @@ var journal = []string{
 )`,
 }
 
-// installation is the journal's first line: whose move it is. The zero value: there is none.
+// installation is the journal's first line: whose move it is. The zero value: there is none. Without the time when copying was begun,
+// the target was free and has been claimed: what its schemas hold was written by their migrations, which may not be at their end.
 type installation struct {
 	logKey     string
 	begun, end time.Time
@@ -95,11 +96,23 @@ func vacant(ctx context.Context, q sqldb.Querier, schema string) error {
 	return nil
 }
 
-// begin writes the journal's first lines, in the same transaction in which it makes sure that every table is empty.
+// claim notes whose move is about to fill the target, before any migration writes a row: a move that is interrupted in the midst of
+// them must know its own again.
+func (t *target) claim(ctx context.Context, logKey string) error {
+	return t.write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO privacyops_move.installation (id, log_key_sha256, begin_time, end_time) VALUES (1, $1, 0, 0)`, logKey)
+		return err
+	})
+}
+
+// begin writes the journal's other lines, in the same transaction in which it makes sure that every table is empty.
 func (t *target) begin(ctx context.Context, logKey string, now time.Time, tables []*task) error {
 	return t.write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO privacyops_move.installation (id, log_key_sha256, begin_time, end_time) VALUES (1, $1, $2, 0)`,
-			logKey, sqldb.Micros(now)); err != nil {
+		n, err := tx.Exec(ctx, `UPDATE privacyops_move.installation SET begin_time = $1 WHERE log_key_sha256 = $2 AND begin_time = 0`, sqldb.Micros(now), logKey)
+		if err == nil && n != 1 {
+			err = errors.New("the journal of the move was changed meanwhile")
+		}
+		if err != nil {
 			return err
 		}
 		for _, task := range tables {

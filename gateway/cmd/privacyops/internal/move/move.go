@@ -124,16 +124,22 @@ func (m *mover) run(ctx context.Context) error {
 	if err := m.openSources(); err != nil {
 		return err
 	}
+	if before == (installation{}) {
+		if err := m.claim(ctx); err != nil {
+			return err
+		}
+	}
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
 	if err := m.folder.SetMark(suite.Mark{State: suite.MoveBegun, To: m.report.To, Time: m.Now().UTC()}); err != nil {
 		return err
 	}
-	if m.report.Resumed = before != (installation{}); m.report.Resumed {
-		err = m.target.resume(ctx, m.tasks)
-	} else {
+	m.report.Resumed = before != (installation{})
+	if before.begun.IsZero() {
 		err = m.target.begin(ctx, m.logKey, m.Now(), m.tasks)
+	} else {
+		err = m.target.resume(ctx, m.tasks)
 	}
 	if err != nil {
 		return err
@@ -206,15 +212,20 @@ func (m *mover) closeSources() {
 	}
 }
 
+// claim makes the journal, and takes a target that was found to be free.
+func (m *mover) claim(ctx context.Context) error {
+	if err := m.target.makeJournal(ctx); err != nil {
+		return err
+	}
+	return m.target.claim(ctx, m.logKey)
+}
+
 // prepare makes the schemas, lists the tables, and reads those of the files.
 func (m *mover) prepare(ctx context.Context) error {
 	for _, s := range m.Services {
 		if err := s.Migrate(ctx, inSchema(m.To, s.Name), func(string) {}); err != nil {
 			return fmt.Errorf("make the tables of %s: %w", s.Name, err)
 		}
-	}
-	if err := m.target.makeJournal(ctx); err != nil {
-		return err
 	}
 	err := m.target.read(ctx, func(ctx context.Context, q sqldb.Querier) error { return m.planAll(ctx, q) })
 	if err != nil {

@@ -152,6 +152,49 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedMigration cuts a move off while the tables of the target are made, when one holds a row that a later migration takes
+// away. It goes on; another installation's does not.
+func TestInterruptedMigration(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t)
+	errCut := errors.New("cut off")
+	i.o.Services = []move.Service{{Name: "alpha", Migrate: func(ctx context.Context, database string, _ func(string)) error {
+		db, err := sqldb.Open(ctx, sqldb.Config{URL: database})
+		must(t, err)
+		must(t, db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			for _, statement := range []string{`CREATE SCHEMA alpha`, `CREATE TABLE head (id BIGINT PRIMARY KEY)`, `INSERT INTO head (id) VALUES (1)`} {
+				if _, err := tx.Exec(ctx, statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		return errors.Join(errCut, db.Close())
+	}}}
+	if _, err := move.Run(t.Context(), i.o); !errors.Is(err, errCut) {
+		t.Fatalf("the move ends with %v", err)
+	}
+	i.o.Services = []move.Service{{Name: "alpha", Migrate: func(ctx context.Context, database string, tell func(string)) error {
+		i.sabotage(`DROP TABLE head`)
+		return migrate(ctx, database, tell)
+	}}}
+	i.key("log+2+b")
+	if _, err := move.Run(t.Context(), i.o); err == nil || !strings.Contains(err.Error(), "another installation") {
+		t.Errorf("another installation's move ends with %v", err)
+	}
+	i.key("log+1+a")
+	report, err := move.Run(t.Context(), i.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Verified || !report.Resumed {
+		t.Errorf("the report says verified: %v, resumed: %v", report.Verified, report.Resumed)
+	}
+	if n := i.count(`SELECT count(*) FROM beta`); n != betas {
+		t.Errorf("there are %d rows, want %d", n, betas)
+	}
+}
+
 // TestSabotage changes what was copied before it is verified.
 func TestSabotage(t *testing.T) {
 	t.Parallel()
