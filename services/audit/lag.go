@@ -22,19 +22,31 @@ type intake struct {
 	clock clock.Clock
 
 	mu sync.Mutex
-	// open are the beginnings of the calls that are not answered yet.
-	open map[uint64]time.Time
+	// open are the calls that are not answered yet.
+	open map[uint64]taking
 	next uint64
 	// failed is when the first of the calls began that have failed since the last success; zero if none has.
 	failed time.Time
 }
 
-func newIntake(to acceptor, c clock.Clock) *intake {
-	return &intake{to: to, clock: c, open: map[uint64]time.Time{}}
+// taking is a call that is not answered yet. Its caller may have gone away; what it brought waits all the same.
+type taking struct {
+	began time.Time
+	gone  unanswered
 }
 
-// Accept takes a report in. One that breaks a rule is answered for good, and one whose sender went away may have been recorded; any
-// other failure leaves events that their service will send again.
+// unanswered is the error of a call whose caller went away; see audit.UnansweredError.
+type unanswered interface {
+	error
+	Answered() (ok bool, err error)
+}
+
+func newIntake(to acceptor, c clock.Clock) *intake {
+	return &intake{to: to, clock: c, open: map[uint64]taking{}}
+}
+
+// Accept takes a report in. One that breaks a rule is answered for good; any other failure leaves events that their service will send
+// again.
 func (i *intake) Accept(ctx context.Context, events []audit.Event) ([]audit.Receipt, error) {
 	if len(events) == 0 {
 		return i.to.Accept(ctx, events)
@@ -42,37 +54,55 @@ func (i *intake) Accept(ctx context.Context, events []audit.Event) ([]audit.Rece
 	i.mu.Lock()
 	call, began := i.next, i.clock.Now()
 	i.next++
-	i.open[call] = began
+	i.open[call] = taking{began: began}
 	i.mu.Unlock()
 
 	receipts, err := i.to.Accept(ctx, events)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if gone := unanswered(nil); errors.As(err, &gone) {
+		i.open[call] = taking{began, gone}
+	} else {
+		i.end(call, err)
+	}
+	return receipts, err
+}
+
+// end notes how a call has ended.
+func (i *intake) end(call uint64, err error) {
+	began := i.open[call].began
 	delete(i.open, call)
 	var invalid *audit.InvalidEventError
 	switch {
 	case err == nil:
 		i.failed = time.Time{}
-	case errors.As(err, &invalid), errors.Is(err, context.Canceled):
+	case errors.As(err, &invalid):
 	case i.failed.IsZero() || began.Before(i.failed):
 		i.failed = began
 	}
-	return receipts, err
 }
 
 // waiting is how long the oldest report has waited that could not be taken in; 0 where none waits.
 func (i *intake) waiting() time.Duration {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	for call, c := range i.open {
+		if c.gone == nil {
+			continue
+		}
+		if answered, err := c.gone.Answered(); answered {
+			i.end(call, err)
+		}
+	}
 	now := i.clock.Now()
 	oldest := now
 	if !i.failed.IsZero() {
 		oldest = i.failed
 	}
-	for _, began := range i.open {
-		if began.Before(oldest) {
-			oldest = began
+	for _, c := range i.open {
+		if c.began.Before(oldest) {
+			oldest = c.began
 		}
 	}
 	return now.Sub(oldest)

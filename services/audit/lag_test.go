@@ -15,6 +15,41 @@ type answer chan error
 
 func (a answer) Accept(context.Context, []audit.Event) ([]audit.Receipt, error) { return nil, <-a }
 
+// gone is the error of a call whose caller went away.
+type gone struct {
+	error
+	answered bool
+	with     error
+}
+
+func (g *gone) Unwrap() error           { return g.error }
+func (g *gone) Answered() (bool, error) { return g.answered, g.with }
+
+// TestIntakeWithoutCallers: what a caller has brought waits also when the caller went away, until it is answered.
+func TestIntakeWithoutCallers(t *testing.T) {
+	t.Parallel()
+	for name, with := range map[string]error{"taken in": nil, "refused for good": &audit.InvalidEventError{Err: &audit.FieldError{}}, "failed": errors.New("no space left on device")} {
+		c := clock.NewFake(time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC))
+		a := answer(make(chan error, 1))
+		i, away := newIntake(a, c), &gone{error: context.Canceled, with: with}
+		a <- away
+		if _, err := i.Accept(t.Context(), make([]audit.Event, 1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: the caller is told %v", name, err)
+		}
+		if c.Advance(time.Minute); i.waiting() != time.Minute {
+			t.Errorf("%s: waits for %v, want a minute", name, i.waiting())
+		}
+		away.answered = true
+		want := time.Duration(0)
+		if name == "failed" {
+			want = time.Minute // its service sends it again
+		}
+		if got := i.waiting(); got != want {
+			t.Errorf("%s: waits for %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestIntake: what is refused or not answered waits, from the beginning of the first call until one succeeds.
 func TestIntake(t *testing.T) {
 	t.Parallel()
@@ -33,11 +68,10 @@ func TestIntake(t *testing.T) {
 	}{
 		{"taken in", nil, 0},
 		{"refused for good", &audit.InvalidEventError{Err: &audit.FieldError{}}, 0},
-		{"went away", context.Canceled, 0},
 		{"the disk is full", full, 0},
 		{"still", full, 10 * time.Second},
 		{"refused for good in between", &audit.InvalidEventError{Err: &audit.FieldError{}}, 20 * time.Second},
-		{"not answered in time", context.DeadlineExceeded, 30 * time.Second},
+		{"another failure", context.DeadlineExceeded, 30 * time.Second},
 		{"taken in again", nil, 0},
 		{"nothing more", nil, 0},
 	} {

@@ -105,6 +105,28 @@ func (e *InvalidEventError) Error() string { return fmt.Sprintf("events[%d].%v",
 // Unwrap returns the *FieldError.
 func (e *InvalidEventError) Unwrap() error { return e.Err }
 
+// UnansweredError says that a caller went away before its report was answered. The report stays on its way.
+type UnansweredError struct {
+	cause error
+	call  *report
+}
+
+// Error implements error.
+func (e *UnansweredError) Error() string { return "audit: not waited for: " + e.cause.Error() }
+
+// Unwrap returns why it was not waited for.
+func (e *UnansweredError) Unwrap() error { return e.cause }
+
+// Answered tells whether the report has been answered by now, and with which error; nil where it was accepted.
+func (e *UnansweredError) Answered() (ok bool, err error) {
+	select {
+	case <-e.call.done:
+		return true, e.call.err
+	default:
+		return false, nil
+	}
+}
+
 // fieldError makes the *FieldError of an error of Event.Validate.
 func fieldError(err error) *FieldError {
 	if f := (*FieldError)(nil); errors.As(err, &f) {
@@ -144,7 +166,7 @@ func (r *Recorder) Accept(ctx context.Context, events []Event) ([]Receipt, error
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, &UnansweredError{ctx.Err(), call}
 	}
 	if call.err != nil {
 		return nil, call.err

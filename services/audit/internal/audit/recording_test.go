@@ -149,11 +149,19 @@ func TestReportsShareBatches(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // and time for all to wait
 	defer cancel()
-	if _, err := d.Accept(ctx, storetest.Events("school-a", 99, 1)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a caller without patience: %v", err)
+	_, err := d.Accept(ctx, storetest.Events("school-a", 99, 1))
+	var gone *audit.UnansweredError
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &gone) {
+		t.Fatalf("a caller without patience: %v", err)
+	}
+	if answered, _ := gone.Answered(); answered {
+		t.Error("its report is answered while the log is held")
 	}
 	close(finish)
 	group.Wait()
+	if answered, err := gone.Answered(); !answered || err != nil {
+		t.Errorf("its report is answered: %v, %v", answered, err)
+	}
 	if d.log.appends != 2 || len(d.log.leaves) != 52 {
 		t.Errorf("%d batches with %d entries, want 2 with 52", d.log.appends, len(d.log.leaves))
 	}
