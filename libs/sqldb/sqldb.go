@@ -152,22 +152,32 @@ type session interface {
 	rollback()
 }
 
+// EngineOf tells which engine a database's URL names.
+func EngineOf(address string) (Engine, error) {
+	scheme, _, ok := strings.Cut(address, ":")
+	switch {
+	case !ok:
+		return "", errors.New(`sqldb: the database URL has no scheme; write for example "sqlite:/var/lib/privacyops/audit.db"`)
+	case scheme == "sqlite":
+		return SQLite, nil
+	case scheme == "postgres" || scheme == "postgresql":
+		return Postgres, nil
+	}
+	return "", fmt.Errorf("sqldb: no engine for database URLs with scheme %q; there are: %s, %s", scheme, SQLite, Postgres)
+}
+
 // Open opens the database that cfg.URL names. The scheme selects the engine.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
-	scheme, rest, ok := strings.Cut(cfg.URL, ":")
-	if !ok {
-		return nil, errors.New(`sqldb: the database URL has no scheme; write for example "sqlite:/var/lib/privacyops/audit.db"`)
+	engine, err := EngineOf(cfg.URL)
+	if err != nil {
+		return nil, err
 	}
 	var be backend
-	var err error
-	switch scheme {
-	case "sqlite":
-		be, err = openSQLite(ctx, rest, cfg)
-	case "postgres", "postgresql":
+	if engine == SQLite {
+		be, err = openSQLite(ctx, strings.TrimPrefix(cfg.URL, "sqlite:"), cfg)
+	} else {
 		be, err = openPostgres(ctx, cfg)
-	default:
-		err = fmt.Errorf("sqldb: no engine for database URLs with scheme %q; there are: %s, %s", scheme, SQLite, Postgres)
 	}
 	if err != nil {
 		return nil, err
@@ -222,12 +232,17 @@ func (db *DB) Scrub(ctx context.Context) error {
 // bound or read. It closes connections and has the garbage of the whole process collected, so that the next calls take some ten
 // milliseconds more, and is meant for a database of secrets. [ErrUnavailable] means that something is open which may remember more; call
 // again later.
+//
+// SQLite's memory is its own and is overwritten here. The client of PostgreSQL works on the Go heap, and the runtime does not clear what it frees
+// unless the process was started with GODEBUG=clobberfree=1; see server.OverwriteFreed.
 func (db *DB) ScrubMemory(ctx context.Context) error {
 	if err := db.usable(); err != nil {
 		return err
 	}
 	err := db.backend.scrubMemory(ctx)
-	debug.FreeOSMemory() // copies that drivers made and nobody holds lie in the heap until it is used again; the system takes their content
+	for range 2 { // what is pooled is garbage only the second time
+		debug.FreeOSMemory()
+	}
 	return err
 }
 

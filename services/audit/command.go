@@ -37,7 +37,11 @@ type Command struct {
 }
 
 // Run serves until ctx ends. Where replicas take turns with the log it listens only when it is its turn: callers find the other one.
+// Where the keys are in PostgreSQL the program starts again first, so that what its client leaves of them is overwritten.
 func (c *Command) Run(ctx context.Context) error {
+	if err := OverwriteFreed(c.Keys); err != nil {
+		return err
+	}
 	p, err := c.Open(ctx, "audit")
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/privacyops/privacyops/libs/server"
 	"github.com/privacyops/privacyops/libs/sqldb"
 	"github.com/privacyops/privacyops/services/audit/internal/keys"
 	"github.com/privacyops/privacyops/services/audit/internal/keystore"
@@ -22,6 +23,15 @@ func (s *Service) openKeys(ctx context.Context) (err error) {
 	}
 	s.keys = keys.New(keys.Config{Store: scrubbing{kept, s.cfg.DB}, Keyring: s.cfg.Keyring, Clock: s.cfg.Clock, NewID: s.cfg.NewID, KeyTime: s.cfg.KeyTime})
 	return nil
+}
+
+// OverwriteFreed is [server.OverwriteFreed] where this URL of a database of keys needs it: with PostgreSQL. Call it before anything is opened.
+func OverwriteFreed(keysDatabase string) error {
+	engine, err := sqldb.EngineOf(keysDatabase)
+	if err != nil || engine != sqldb.Postgres {
+		return err
+	}
+	return server.OverwriteFreed()
 }
 
 // scrubbing is the store of keys, with the other database beside it: that one has pseudonyms for a moment, in the events of this service's own

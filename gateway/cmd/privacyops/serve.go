@@ -48,6 +48,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if c.Target != "all" {
 		return fmt.Errorf("--target %s is unknown; use all, consent, export, erasure, audit, participant or gateway", c.Target)
 	}
+	if c.Database != "" {
+		if err := audit.OverwriteFreed(c.Database); err != nil {
+			return err
+		}
+	}
 	o := suite.Options{DataDir: c.Data, Listen: c.Listen, Admin: c.Admin, LogLevel: c.LogLevel, Database: c.Database, Redis: c.Redis, Replicas: c.Replicas, WitnessPolicy: c.WitnessPolicy,
 		Signing: c.Signing}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {

@@ -38,7 +38,8 @@
 // which is why HKDF is written out here, and the stack below is overwritten as well. The runtime may still move a
 // stack in the middle of it; and a controller's key lives inside its library until the memory is used again. Such a copy is worth
 // something only together with a wrapped key, of which therefore nothing is left either: what was read of one is overwritten after use, and
-// within seconds of a destruction what the database's client remembers ([Store].ScrubMemory). So neither the files nor a core dump have what
+// within seconds of a destruction what the database's client remembers ([Store].ScrubMemory; that of PostgreSQL leaves it as garbage, which a process
+// has overwritten that began with server.OverwriteFreed). So neither the files nor a core dump have what
 // opens an entry of somebody erased; the service's tests look for it in both.
 //
 // # Keeping
