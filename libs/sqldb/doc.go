@@ -24,7 +24,9 @@
 // (secure_delete), because an erased identifier must not linger in a free page
 // (GDPR article 17), and [DB.Scrub] empties the write-ahead log, which would otherwise
 // hold the earlier version of a page until it is reused. Files have mode 0600.
-// [DB.ScrubMemory] does the same to this process's memory, with both engines.
+// What it moves to another page when it divides or joins pages it does not overwrite where it stood: a secret belongs in rows that are added at the end and
+// overwritten where they stand, as the audit service's keys are.
+// [DB.ScrubMemory] does what [DB.Scrub] does to this process's memory, with both engines.
 // Several processes may work on one file: SQLite's own file locks order the writers,
 // and [DB.Lock] keeps what must happen once (migrations, an exclusive job runner) apart.
 //

@@ -157,7 +157,7 @@ func (s *school) storedKeys(t *testing.T) map[string]storedKey {
 		if err != nil {
 			return err
 		}
-		rows, err := q.Query(ctx, `SELECT subject_ref, wrapped FROM subject_key WHERE controller = 'school-a'`)
+		rows, err := q.Query(ctx, `SELECT subject_ref, wrapped FROM subject_key WHERE controller = 'school-a' AND subject_ref LIKE 'sub%'`)
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func secretsIn(t *testing.T, file string) map[int][]byte {
 		if err != nil {
 			return err
 		}
-		rows, err := q.Query(ctx, `SELECT subject_ref, wrapped FROM subject_key`)
+		rows, err := q.Query(ctx, `SELECT subject_ref, wrapped FROM subject_key WHERE subject_ref LIKE 'sub%'`)
 		if err != nil {
 			return err
 		}

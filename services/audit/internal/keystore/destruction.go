@@ -40,10 +40,7 @@ func (s *Store) Destroy(ctx context.Context, d keys.Destruction, people []keys.M
 // deleteSubjects deletes the keys of people and returns their ids.
 func deleteSubjects(ctx context.Context, tx sqldb.Tx, c audit.ControllerID, people []keys.Marked) (ids []audit.KeyID, err error) {
 	for _, p := range people {
-		if err := blank(ctx, tx, `controller = $1 AND subject_ref = $2`, string(c), string(p.Ref)); err != nil {
-			return nil, err
-		}
-		rows, err := tx.Query(ctx, `DELETE FROM subject_key WHERE controller = $1 AND subject_ref = $2 RETURNING key_id`, string(c), string(p.Ref))
+		rows, err := tx.Query(ctx, deleting(tx)+`controller = $1 AND subject_ref = $2 RETURNING key_id`, string(c), string(p.Ref))
 		if err != nil {
 			return nil, err
 		}
@@ -62,14 +59,21 @@ func deleteSubjects(ctx context.Context, tx sqldb.Tx, c audit.ControllerID, peop
 	return ids, nil
 }
 
-// blank overwrites keys that are about to be deleted, where they stand. SQLite overwrites what it deletes, but where deleting joins pages
-// it may leave of the old ones what was in them. In PostgreSQL it would only make a second dead row.
-func blank(ctx context.Context, tx sqldb.Tx, where string, args ...any) error {
-	if tx.Engine() != sqldb.SQLite {
-		return nil
+// A key that is deleted in SQLite stays as a row of the same length, of zeros and under a name that is no pseudonym (deadRef), and what looks for keys leaves
+// it out (alive). SQLite overwrites what it deletes, but where deleting leaves a page nearly empty it moves the rows around it to other pages, and
+// does not overwrite where they stood: keys that are destroyed later would be left there. Rows that are only added at the end and
+// overwritten where they stand never move.
+const (
+	alive   = `substr(subject_ref, 1, 4) <> 'key_'`
+	deadRef = `'key_' || lower(hex(key_id)) || substr(hex(zeroblob(32)), 1, max(length(subject_ref) - 36, 0))`
+)
+
+// deleting is how a statement begins that deletes keys, before its condition.
+func deleting(tx sqldb.Tx) string {
+	if tx.Engine() == sqldb.SQLite {
+		return `UPDATE subject_key SET wrapped = zeroblob(length(wrapped)), subject_ref = ` + deadRef + ` WHERE ` + alive + ` AND `
 	}
-	_, err := tx.Exec(ctx, `UPDATE subject_key SET wrapped = zeroblob(length(wrapped)) WHERE `+where, args...)
-	return err
+	return `DELETE FROM subject_key WHERE `
 }
 
 // deleteController deletes a controller's key, so that no more are made under it, and those under it. It returns how many these were.
@@ -77,14 +81,15 @@ func deleteController(ctx context.Context, tx sqldb.Tx, c audit.ControllerID) (u
 	if _, err := tx.Exec(ctx, `DELETE FROM termination_approval WHERE controller = $1`, string(c)); err != nil {
 		return 0, false, err
 	}
-	n, err := tx.Exec(ctx, `DELETE FROM controller_key WHERE controller = $1`, string(c))
+	statement := `DELETE FROM controller_key WHERE controller = $1`
+	if tx.Engine() == sqldb.SQLite { // as with the keys under it
+		statement = `UPDATE controller_key SET wrapped = zeroblob(length(wrapped)), created_at = 0 WHERE created_at <> 0 AND controller = $1`
+	}
+	n, err := tx.Exec(ctx, statement, string(c))
 	if err != nil {
 		return 0, false, err
 	}
-	if err := blank(ctx, tx, `controller = $1`, string(c)); err != nil {
-		return 0, false, err
-	}
-	m, err := tx.Exec(ctx, `DELETE FROM subject_key WHERE controller = $1`, string(c))
+	m, err := tx.Exec(ctx, deleting(tx)+`controller = $1`, string(c))
 	return int(m), n+m > 0, err
 }
 
@@ -170,7 +175,7 @@ func (s *Store) Known(ctx context.Context, event audit.EventID) (known bool, err
 func (s *Store) Controllers(ctx context.Context) (out []audit.ControllerID, err error) {
 	err = s.db.Read(ctx, func(ctx context.Context, q sqldb.Querier) error {
 		out = nil
-		rows, err := q.Query(ctx, `SELECT controller FROM controller_key ORDER BY controller`)
+		rows, err := q.Query(ctx, `SELECT controller FROM controller_key WHERE created_at <> 0 ORDER BY controller`)
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (s *Store) Rewrap(ctx context.Context, c audit.ControllerID, old, fresh []b
 
 // page reads keys of a controller in the order of their ids, from behind one on.
 func page(ctx context.Context, q sqldb.Querier, c audit.ControllerID, after []byte) (out []keys.Row, err error) {
-	rows, err := q.Query(ctx, `SELECT key_id, subject_ref, wrapped FROM subject_key WHERE controller = $1 AND key_id > $2 ORDER BY key_id LIMIT $3`,
+	rows, err := q.Query(ctx, `SELECT key_id, subject_ref, wrapped FROM subject_key WHERE controller = $1 AND `+alive+` AND key_id > $2 ORDER BY key_id LIMIT $3`,
 		string(c), after, rewrappedAtOnce)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Package keystore keeps the keys of people in a database of their own, apart from the log and its index: whoever has a copy of those
 // can read nobody in them. It is written once in portable SQL for SQLite and PostgreSQL.
 //
-// What is deleted must be gone. SQLite overwrites what it deletes (secure_delete), and [Store.Scrub] empties the write-ahead log, so
-// that no file holds it any more. PostgreSQL keeps deleted rows until autovacuum, which is told to come within its minute, and
+// What is deleted must be gone. In SQLite it is overwritten where it stands, in a row that stays (170 bytes of nothing for each key that was destroyed),
+// and [Store.Scrub] empties the write-ahead log, so that no file holds it any more. PostgreSQL keeps deleted rows until autovacuum, which is told to come within its minute, and
 // their bytes within a page until the page is used again; its write-ahead log keeps them until that is recycled, and archives of it
 // as long as they are kept. What stays there is wrapped by the controller's key. Neither engine can overwrite what a file system
 // or a disk has moved elsewhere.
@@ -60,7 +60,7 @@ func (s *Store) ControllerKey(ctx context.Context, c audit.ControllerID, fresh [
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO controller_key (controller, wrapped, created_at) VALUES ($1, $2, $3)
-			ON CONFLICT (controller) DO NOTHING`, string(c), fresh, sqldb.Micros(now)); err != nil {
+			ON CONFLICT (controller) DO UPDATE SET wrapped = excluded.wrapped, created_at = excluded.created_at WHERE controller_key.created_at = 0`, string(c), fresh, sqldb.Micros(now)); err != nil {
 			return err
 		}
 		wrapped, err = controllerKey(ctx, tx, c)
@@ -70,7 +70,7 @@ func (s *Store) ControllerKey(ctx context.Context, c audit.ControllerID, fresh [
 }
 
 func controllerKey(ctx context.Context, q sqldb.Querier, c audit.ControllerID) (wrapped []byte, err error) {
-	err = q.QueryRow(ctx, `SELECT wrapped FROM controller_key WHERE controller = $1`, string(c)).Scan(&wrapped)
+	err = q.QueryRow(ctx, `SELECT wrapped FROM controller_key WHERE created_at <> 0 AND controller = $1`, string(c)).Scan(&wrapped)
 	return wrapped, err
 }
 
@@ -118,7 +118,7 @@ func (s *Store) Get(ctx context.Context, c audit.ControllerID, ids []audit.KeyID
 				args = append(args, id[:])
 			}
 			// The controller is no use for finding them: SQLite would read all of its keys for eight of them.
-			rows, err := q.Query(ctx, `SELECT key_id, subject_ref, wrapped FROM subject_key WHERE controller || '' = $1 AND key_id IN (`+places(2, len(ids))+`)`, args...)
+			rows, err := q.Query(ctx, `SELECT key_id, subject_ref, wrapped FROM subject_key WHERE controller || '' = $1 AND `+alive+` AND key_id IN (`+places(2, len(ids))+`)`, args...)
 			if err != nil {
 				return err
 			}
