@@ -101,6 +101,9 @@ func TestErasurePostgres(t *testing.T) {
 	}
 	t.Parallel()
 	s := newSchool(t, 200, shortKeyTime, enginetest.URL(t, sqldb.Postgres))
+	if settings, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "environ")); err == nil && !bytes.Contains(settings, []byte("clobberfree=1")) {
+		t.Error("the runtime does not overwrite what it frees")
+	}
 	wanted := s.secrets(t)
 	s.erase(t)
 	s.proofsHold(t)
