@@ -35,8 +35,8 @@
 //
 // Unwrapped keys are kept for at most [KeyTime] in a cache of bounded size and are overwritten when they leave it and when they are
 // destroyed. All that works with them does so in buffers of this package that are overwritten after use, the ciphers included,
-// which is why HKDF is written out here, and the stack below is overwritten as well. The runtime may still move a
-// stack in the middle of it; and a controller's key lives inside its library until the memory is used again. Such a copy is worth
+// which is why HKDF is written out here, and the stack below is overwritten as well. The runtime is given
+// no reason to move a stack in the middle of it, as it would leave the old one as it was. A controller's key lives inside its library until the memory is used again. Such a copy is worth
 // something only together with a wrapped key, of which therefore nothing is left either: what was read of one is overwritten after use, and
 // within seconds of a destruction what the database's client remembers ([Store].ScrubMemory; that of PostgreSQL leaves it as garbage, which a process
 // has overwritten that began with server.OverwriteFreed). So neither the files nor a core dump have what

@@ -9,14 +9,21 @@ import (
 // EntryKey returns the key under which a sealed event is encrypted: made of the keys of all its people, it opens this event and no
 // other. It is what a controller is given with the evidence of its log. Where nothing is sealed, or one of those keys is destroyed,
 // there is none, and it is nil.
-func (k *Keys) EntryKey(ctx context.Context, c audit.ControllerID, e audit.Event) ([]byte, error) {
+func (k *Keys) EntryKey(ctx context.Context, c audit.ControllerID, e audit.Event) (key []byte, err error) {
 	if len(e.Sealed) < audit.MinSealed || len(e.People) == 0 {
 		return nil, nil
 	}
 	k.rotation.RLock()
 	defer k.rotation.RUnlock()
-	hand := newHand()
-	defer hand.release()
+	err = inHand(func(hand *hand) error {
+		key, err = k.entryKeyWith(ctx, c, e, hand)
+		return err
+	})
+	return key, err
+}
+
+// entryKeyWith derives the key from those that it takes in hand.
+func (k *Keys) entryKeyWith(ctx context.Context, c audit.ControllerID, e audit.Event, hand *hand) ([]byte, error) {
 	rows, err := k.Store.Get(ctx, c, e.People) // what is stored decides, not what is remembered
 	defer wipeRows(rows)
 	if err != nil || len(rows) < len(e.People) {

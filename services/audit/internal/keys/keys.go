@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -106,8 +107,11 @@ func (k *Keys) sealReport(ctx context.Context, c audit.ControllerID, r *report, 
 	}
 	k.rotation.RLock()
 	defer k.rotation.RUnlock()
-	hand := newHand()
-	defer hand.release()
+	return inHand(func(hand *hand) error { return k.sealWith(ctx, c, r, events, hand) })
+}
+
+// sealWith seals with what it takes in hand.
+func (k *Keys) sealWith(ctx context.Context, c audit.ControllerID, r *report, events []audit.Event, hand *hand) error {
 	ids, err := k.ids(ctx, c, r.people, hand)
 	if err != nil {
 		return err
@@ -336,7 +340,17 @@ func wrap(over *controllerKey, id audit.KeyID, key *secret) ([]byte, error) {
 // hand holds keys during one call.
 type hand struct{ keys map[audit.KeyID]*secret }
 
-func newHand() *hand { return &hand{map[audit.KeyID]*secret{}} }
+// inHand calls fn with an empty hand, and leaves nothing of what it held. The runtime may not move the stack meanwhile, as it would leave the old one as it was: it has
+// grown before, and does not shrink as long as more than a quarter of it is in use.
+func inHand(fn func(*hand) error) error {
+	var quarter [16 << 10]byte
+	h := &hand{map[audit.KeyID]*secret{}}
+	burn()
+	defer h.release()
+	err := fn(h)
+	runtime.KeepAlive(&quarter)
+	return err
+}
 
 // make makes a random key and returns its id, which is random too.
 func (h *hand) make() (id audit.KeyID) {

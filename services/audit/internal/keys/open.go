@@ -31,8 +31,11 @@ func (k *Keys) Open(ctx context.Context, records []audit.Record) ([]audit.Record
 func (k *Keys) openAll(ctx context.Context, c audit.ControllerID, ids []audit.KeyID, records []audit.Record) error {
 	k.rotation.RLock()
 	defer k.rotation.RUnlock()
-	hand := newHand()
-	defer hand.release()
+	return inHand(func(hand *hand) error { return k.openWith(ctx, c, ids, records, hand) })
+}
+
+// openWith opens with what it takes in hand.
+func (k *Keys) openWith(ctx context.Context, c audit.ControllerID, ids []audit.KeyID, records []audit.Record, hand *hand) error {
 	rows, err := k.Store.Get(ctx, c, ids) // what is stored decides, not what is remembered
 	if err != nil {
 		return err
